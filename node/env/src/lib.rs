@@ -1,1 +1,19 @@
-//! Placeholder while the crate is being built.
+//! The seams to the outside world: clock, randomness, threads and files as traits, plus the
+//! marks (`always!`, `sometimes!`) that production, simulation and chaos share. Level 0: every
+//! crate may use it, it uses none. The real implementations sit behind the feature `real` (only
+//! node/medulla, chaos and tests enable it), the faked ones behind `fake`.
+
+pub mod clock;
+pub mod disk;
+#[cfg(feature = "fake")]
+pub mod fake;
+pub mod marks;
+#[cfg(feature = "real")]
+pub mod real;
+pub mod rng;
+pub mod spawn;
+
+pub use clock::Clock;
+pub use disk::{DirectoryLock, Disk, DiskError, DiskFile, DiskOperation, OpenMode};
+pub use rng::Rng;
+pub use spawn::{JoinThread, SpawnError, Spawner, ThreadPanicked};
