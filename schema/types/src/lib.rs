@@ -1,1 +1,19 @@
-//! Placeholder while the crate is being built.
+//! The words of Medulla: ids, time, quantities, codes, events and states as plain data.
+//!
+//! Nothing here performs I/O, reads a clock or knows a wire or disk format; `schema/wire`,
+//! `schema/fhir` and `schema/hl7` convert to and from these types.
+
+pub mod audit;
+pub mod clinical;
+pub mod device;
+pub mod error_code;
+pub mod facility;
+pub mod ids;
+pub mod measure;
+pub mod patient;
+pub mod phi;
+pub mod quantity;
+pub mod score;
+pub mod time;
+
+pub use rust_decimal::Decimal;
