@@ -13,6 +13,23 @@ const SCHEMA_FOLDER: &str = "schema/wire/schema";
 const OUTPUT_FOLDER: &str = "schema/wire/src/gen";
 /// Where the generated modules sit below the root of `schema-wire`.
 const PARENT_MODULE: &[&str] = &[];
+/// Goes before each module: generated code keeps none of the rules for written code.
+const HEADER: &str = "\
+// Written by `cargo xtask gen` from the schema of the same name; do not edit.
+#![allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unused_lifetimes,
+    elided_lifetimes_in_paths,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    reason = \"generated\"
+)]
+";
+const TOOL_VERSION_COMMENT: &str = "// capnp binary version";
 const EDITION: &str = "2024";
 
 /// File name to text of each generated module.
@@ -123,10 +140,23 @@ fn generate(root: &Path) -> Result<Generated> {
         .default_parent_module(PARENT_MODULE.iter().map(|&name| name.to_owned()).collect())
         .run(request.as_slice())
         .context("the Rust code could not be written")?;
-    for name in read_modules(&scratch.0)?.keys() {
-        format_file(root, &scratch.0.join(name))?;
+    for (name, text) in read_modules(&scratch.0)? {
+        let file = scratch.0.join(&name);
+        fs::write(&file, dressed(&text)).with_context(|| format!("writing {name}"))?;
+        format_file(root, &file)?;
     }
     read_modules(&scratch.0)
+}
+
+/// With the header, and without the version of the tool, which differs between machines.
+fn dressed(text: &str) -> String {
+    let kept = text.lines().filter(|line| !line.starts_with(TOOL_VERSION_COMMENT));
+    let mut dressed = HEADER.to_owned();
+    for line in kept {
+        dressed.push_str(line);
+        dressed.push('\n');
+    }
+    dressed
 }
 
 /// What `capnp` says about the schemas, as a plugin reads it. Paths are given relative to the
@@ -243,6 +273,8 @@ mod tests {
         assert!(check(&root).unwrap_err().to_string().contains("sample_capnp.rs is missing"));
         write(&root).unwrap();
         check(&root).unwrap();
+        let module = &committed(&root).unwrap()["sample_capnp.rs"];
+        assert!(module.starts_with(HEADER) && !module.contains(TOOL_VERSION_COMMENT));
         fs::write(&schema, text.replace("value", "other")).unwrap();
         assert!(check(&root).unwrap_err().to_string().contains("sample_capnp.rs differs"));
         fs::write(&schema, "struct").unwrap();
