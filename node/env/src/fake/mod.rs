@@ -3,9 +3,11 @@
 //! simulation use it.
 
 mod clock;
-
+mod disk;
 mod rng;
+mod world;
 
 pub use clock::ManualClock;
-
+pub use disk::FakeDisk;
 pub use rng::SeededRng;
+pub use world::Fault;
