@@ -98,7 +98,7 @@ fn variant_in(code: &str) -> Option<String> {
 }
 
 fn is_used(repository: &Repository, code: &str, variant: &str) -> bool {
-    let path = format!("::{variant}");
+    let path = format!("ErrorCode::{variant}");
     let sources = repository
         .rust
         .iter()
@@ -155,13 +155,14 @@ mod tests {
         let short = TEXT.replace("Ask the sender again.", "");
         let two = format!("{MATCH}\nOther = \"MED-HL7-003\";");
         let table = "Frame = \"MED-HL7-003\";";
-        let cases: [(&[(&str, &str)], &str); 9] = [
+        let cases: [(&[(&str, &str)], &str); 10] = [
             (&[(REGISTRY, MATCH), (PAGE, TEXT), (user, USE)], ""),
             (&[(REGISTRY, table), (PAGE, TEXT), (user, USE)], ""),
             (&[(REGISTRY, MATCH), (user, USE)], "no page"),
             (&[(REGISTRY, MATCH), (PAGE, &short), (user, USE)], "\"What to do\" is missing"),
             (&[(REGISTRY, MATCH), (PAGE, TEXT)], "used nowhere"),
             (&[(REGISTRY, MATCH), (PAGE, TEXT), (user, "x(ErrorCode::Framed)")], "used nowhere"),
+            (&[(REGISTRY, MATCH), (PAGE, TEXT), (user, "x(Failure::Frame)")], "used nowhere"),
             (&[(REGISTRY, "enum ErrorCode {}"), (PAGE, TEXT)], "not registered"),
             (&[(REGISTRY, &two), (PAGE, TEXT), (user, USE)], "belongs to Frame too"),
             (&[], "the registry of error codes is missing"),
