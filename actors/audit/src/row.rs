@@ -1,0 +1,84 @@
+//! One row of the log as the store holds it: the record, its leaf hash and the running digest.
+//! The two digests are redundant on purpose: together with a signed head they tell which of the
+//! three was altered.
+
+use crate::chain::Chain;
+use crate::cursor::Cursor;
+use crate::error::AuditError;
+use crate::hash::{Hash, leaf_hash};
+use crate::limits::RECORD_BYTES_MAX;
+
+const FORMAT: u8 = 1;
+/// Bytes that a row adds to its record: format, leaf hash, running digest.
+pub(crate) const ROW_OVERHEAD_BYTES: usize = 1 + 32 + 32;
+
+/// A row of the log. Its index and shard are in the store's key, not in the row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeafRow {
+    /// The audit record, exactly the bytes that were hashed.
+    pub record: Vec<u8>,
+    /// RFC 9162 leaf hash of the record, stored so that a changed record contradicts its own row.
+    pub leaf_hash: Hash,
+    /// Running digest after this row, see [`Chain`].
+    pub chain: Hash,
+}
+
+impl LeafRow {
+    /// The row of `record` after `before`.
+    ///
+    /// # Errors
+    /// [`AuditError::RecordTooLarge`] beyond [`RECORD_BYTES_MAX`].
+    pub fn new(record: Vec<u8>, before: &Chain) -> Result<Self, AuditError> {
+        if record.len() > RECORD_BYTES_MAX {
+            return Err(AuditError::RecordTooLarge { bytes: record.len() });
+        }
+        let leaf_hash = leaf_hash(&record);
+        let chain = *before.next(&leaf_hash).digest();
+        Ok(Self { record, leaf_hash, chain })
+    }
+
+    /// Fixed binary form: format byte, leaf hash, running digest, record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(ROW_OVERHEAD_BYTES + self.record.len());
+        bytes.push(FORMAT);
+        bytes.extend_from_slice(&self.leaf_hash);
+        bytes.extend_from_slice(&self.chain);
+        bytes.extend_from_slice(&self.record);
+        bytes
+    }
+
+    /// Reads [`Self::encode`]'s form. The digests are not compared: that is the verifier's work.
+    ///
+    /// # Errors
+    /// [`AuditError::Malformed`] when the row is too short or too long or its format is unknown.
+    pub fn decode(bytes: &[u8]) -> Result<Self, AuditError> {
+        let view = RowView::of(bytes)?;
+        if !view.is_well_formed() {
+            return Err(AuditError::Malformed { what: "leaf row" });
+        }
+        Ok(Self { record: view.record.to_vec(), leaf_hash: view.leaf_hash, chain: view.chain })
+    }
+}
+
+/// A row read leniently, so that the verifier can use what is left of a damaged one.
+pub(crate) struct RowView<'a> {
+    format: u8,
+    pub(crate) leaf_hash: Hash,
+    pub(crate) chain: Hash,
+    pub(crate) record: &'a [u8],
+}
+
+impl<'a> RowView<'a> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, AuditError> {
+        let mut cursor = Cursor::new(bytes, "leaf row");
+        let [format] = cursor.take()?;
+        let leaf_hash = cursor.take()?;
+        let chain = cursor.take()?;
+        Ok(Self { format, leaf_hash, chain, record: cursor.rest() })
+    }
+
+    pub(crate) const fn is_well_formed(&self) -> bool {
+        self.format == FORMAT && self.record.len() <= RECORD_BYTES_MAX
+    }
+}
