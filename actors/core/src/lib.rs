@@ -7,7 +7,11 @@
 pub mod effect;
 pub mod entity;
 pub mod envelope;
+pub mod purpose;
+pub mod resource;
+pub mod stay;
 
 pub use effect::{Effect, IndexEntry, Notice, ResourceBody};
 pub use entity::{AuditNote, Context, Decision, DecodeError, Entity, Rejection};
 pub use envelope::Envelope;
+pub use stay::{FoldedStay, fold_stay};

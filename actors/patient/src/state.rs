@@ -1,0 +1,25 @@
+//! The live state of a patient, as `schema_types` names it, with what can be read from it directly:
+//! whether the patient is known, and labels of alerts. Changing it is the business of `evolve` alone.
+
+use schema_types::patient::{AlertCondition, Registration};
+
+pub use schema_types::patient::PatientState as State;
+
+/// Whether anything was ever said about this patient, or by a link.
+#[must_use]
+pub fn is_known(state: &State) -> bool {
+    state.registration != Registration::Unknown
+        || !state.links.is_empty()
+        || state.merged_into.is_some()
+}
+
+/// Short name of a condition: unique within a patient, in the FHIR id alphabet except for the hash
+/// of a device. Used in alert ids, timer names and queries; holds no patient data.
+#[must_use]
+pub fn condition_label(condition: &AlertCondition) -> String {
+    match condition {
+        AlertCondition::Score(model) => model.label().to_owned(),
+        AlertCondition::CriticalValue(measure) => format!("critical-{}", measure.label()),
+        AlertCondition::DeviceSilent(device) => format!("device-silent-{:016x}", device.hash()),
+    }
+}
