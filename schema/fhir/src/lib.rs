@@ -1,1 +1,25 @@
-//! Placeholder while the crate is being built.
+//! FHIR R4 (4.0.1) JSON to and from the words of `schema-types`.
+//!
+//! A resource is parsed once, checked by tables, kept whole with order and decimals as sent, and
+//! read for what the entities need: [`resource`], [`extract`](mod@extract), [`outcome`]. Nothing here performs I/O, reads a clock or assigns an id. Other FHIR
+//! versions, XML, FHIRPath and terminology are deliberately absent.
+
+pub mod error;
+pub mod extract;
+mod invariants;
+mod json;
+pub mod limits;
+pub mod outcome;
+mod path;
+pub mod primitive;
+pub mod reference;
+pub mod resource;
+pub mod tables;
+pub mod time;
+mod validate;
+
+pub use error::FhirError;
+pub use extract::{ExtractContext, Facts, extract};
+pub use limits::Limits;
+pub use reference::Reference;
+pub use resource::Resource;
