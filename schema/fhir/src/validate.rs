@@ -35,6 +35,23 @@ pub(crate) fn resource(known: &'static str, value: &Value) -> Vec<FhirError> {
     report.problems
 }
 
+/// Every structural problem of a resource within a Bundle.
+pub(crate) fn nested_resource(value: &Value, path: &Path<'_>) -> Vec<FhirError> {
+    let mut report = Report { tables: Tables::get(), problems: Vec::new() };
+    nested(&mut report, value, path);
+    report.problems
+}
+
+/// Every structural problem of an object of a known type that is not a resource.
+pub(crate) fn part(type_name: &str, value: &Value, path: &Path<'_>) -> Vec<FhirError> {
+    let mut report = Report { tables: Tables::get(), problems: Vec::new() };
+    match (report.tables.index(type_name), value.as_object()) {
+        (Some(index), Some(map)) => object(&mut report, index, map, path),
+        (_, _) => report.add(path, "structure", "not a JSON object"),
+    }
+    report.problems
+}
+
 fn whole(report: &mut Report, known: &'static str, value: &Value, path: &Path<'_>) {
     let Some(map) = value.as_object() else {
         report.add(path, "structure", "not a JSON object");
