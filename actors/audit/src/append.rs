@@ -4,6 +4,7 @@ use crate::chain::Chain;
 use crate::cursor::Cursor;
 use crate::error::AuditError;
 use crate::frontier::Frontier;
+use crate::hash::leaf_hash;
 use crate::head::{KeyId, TreeHead};
 use crate::row::LeafRow;
 use schema_types::ids::ShardId;
@@ -48,11 +49,11 @@ impl Appender {
     /// # Errors
     /// [`AuditError::Malformed`] when the row contradicts itself or does not continue this log.
     pub fn follow(&mut self, row: &LeafRow) -> Result<u64, AuditError> {
-        let expected = LeafRow::new(row.record.clone(), &self.chain)?;
-        if expected != *row {
+        let chain = self.chain.next(&row.leaf_hash);
+        if row.leaf_hash != leaf_hash(&row.record) || *chain.digest() != row.chain {
             return Err(AuditError::Malformed { what: "leaf row" });
         }
-        self.chain = Chain::from_digest(row.chain);
+        self.chain = chain;
         Ok(self.frontier.append_hash(row.leaf_hash))
     }
 

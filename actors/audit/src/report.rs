@@ -39,7 +39,7 @@ pub enum FindingKind {
     HeadShard,
     /// A stored head is stored under another size than its own.
     HeadPlace,
-    /// Two trusted heads of one size differ: the log was forked.
+    /// Trusted heads contradict each other: the key signed two histories.
     HeadFork,
 }
 
@@ -73,6 +73,9 @@ pub struct Report {
     pub first_bad_at_most: Option<u64>,
     /// Every record below this index is what a trusted head vouches for.
     pub proven_below: u64,
+    /// Every record below this index is what a head from outside the store vouches for: it holds
+    /// even against somebody who has the signing key.
+    pub anchored_below: u64,
     /// Trusted heads that were compared with the records.
     pub heads_checked: u64,
     /// How many of them came from outside the store.

@@ -54,10 +54,13 @@ struct State {
     chain_stored: Option<Chain>,
     /// Records before this index are what a trusted head vouches for.
     proven: u64,
+    /// The same for heads from outside the store.
+    anchored: u64,
     /// First evidence at or after `proven`.
     suspect: Option<u64>,
     /// The records cannot be compared with heads any more: one root differed, or rows are missing.
     is_lost: bool,
+    is_fork_known: bool,
     verdict: Option<Verdict>,
     heads_checked: u64,
     anchors_checked: u64,
@@ -119,7 +122,8 @@ impl<C: FnMut(u64, &[u8]) -> Result<(), String>> Verifier<C> {
     pub fn finish(mut self) -> Report {
         let largest = self.heads.get(self.head_next..).and_then(<[_]>::last).copied();
         self.state.end(largest, self.rules.records_after_last_head_max);
-        let State { records, proven, verdict, heads_checked, anchors_checked, .. } = self.state;
+        let State { records, proven, anchored, verdict, heads_checked, anchors_checked, .. } =
+            self.state;
         let mut findings = self.state.findings.kept;
         let head_findings_kept = FINDINGS_MAX.saturating_sub(findings.len());
         let head_findings_lost = self.head_findings.kept.len().saturating_sub(head_findings_kept);
@@ -135,6 +139,7 @@ impl<C: FnMut(u64, &[u8]) -> Result<(), String>> Verifier<C> {
             first_bad_is_exact: verdict.is_some_and(|verdict| verdict.is_exact),
             first_bad_at_most: verdict.map(|verdict| verdict.at_most),
             proven_below: verdict.map_or(proven, |verdict| proven.min(verdict.first)),
+            anchored_below: verdict.map_or(anchored, |verdict| anchored.min(verdict.first)),
             heads_checked,
             anchors_checked,
             findings,
@@ -167,8 +172,10 @@ impl State {
             main,
             by_record: None,
             proven: 0,
+            anchored: 0,
             suspect: None,
             is_lost: false,
+            is_fork_known: false,
             verdict: None,
             heads_checked: 0,
             anchors_checked: 0,
@@ -263,7 +270,7 @@ impl State {
             self.findings.add(FindingKind::HeadFork, size, "heads of one size differ");
         }
         if self.is_lost {
-            return;
+            return self.settle_lost(group);
         }
         let anchors = group.iter().filter(|head| head.is_anchor).count();
         self.heads_checked += u64::try_from(group.len()).unwrap_or(u64::MAX);
@@ -279,15 +286,37 @@ impl State {
         } else {
             let detail = format!("root differs; records below {} are proven", self.proven);
             self.findings.add(FindingKind::RootMismatch, size, detail);
-            return self.lose(size.saturating_sub(1));
+            self.lose(size.saturating_sub(1));
+            return if is_forked {
+                self.conclude_fork(size)
+            };
         }
         if let Some(first) = self.suspect.take() {
             self.conclude(Verdict { first, is_exact: true, at_most: first });
-        } else if is_forked {
-            let at_most = size.saturating_sub(1);
-            self.conclude(Verdict { first: self.proven, is_exact: false, at_most });
         }
         self.proven = size;
+        if anchors > 0 {
+            self.anchored = size;
+        } else if is_forked {
+            self.conclude_fork(size);
+        }
+    }
+
+    /// A head that fits records which an earlier head contradicts: the key signed two histories.
+    fn settle_lost(&mut self, group: &[TrustedHead]) {
+        let root = self.main.frontier.root();
+        if !self.is_fork_known && group.iter().any(|head| head.root == root) {
+            let detail = "a trusted head vouches for records that an earlier one contradicts";
+            self.findings.add(FindingKind::HeadFork, self.index_next, detail);
+            self.conclude_fork(self.index_next);
+        }
+    }
+
+    /// The key signed two histories, so that only anchors still prove anything.
+    fn conclude_fork(&mut self, size: u64) {
+        self.is_fork_known = true;
+        let at_most = self.verdict.map_or(size.saturating_sub(1), |earlier| earlier.at_most);
+        self.conclude(Verdict { first: self.anchored, is_exact: false, at_most });
     }
 
     /// Some record in `proven..=at_most` is bad and no later head can say which.
