@@ -1,0 +1,391 @@
+# Stored forms of the patient entity: events, state, and the notices sent to it.
+@0xd5b74555d180447a;
+
+using Common = import "common.capnp";
+
+enum Registration {
+  unknown @0;  # never heard of
+  provisional @1;
+  registered @2;
+}
+
+enum AdministrativeSex {
+  unknown @0;  # not understood; never written
+  female @1;
+  male @2;
+  other @3;
+  statedUnknown @4;
+}
+
+struct Identifier {
+  value @0 :Text;  # the identifier; never null
+  system @1 :Text;  # CX.4 or FHIR system URI; may be empty
+  typeCode @2 :Text;  # HL7 table 0203, for example MR; may be empty
+}
+
+struct PersonName {
+  family @0 :Text;  # family name
+  given @1 :List(Text);  # given names in order
+}
+
+# What a message says about a field; null and unset: nothing said, keep what is known.
+struct TextUpdate {
+  union {
+    unset @0 :Void;  # keep
+    clear @1 :Void;  # explicitly deleted
+    set @2 :Text;  # a new value
+  }
+}
+
+struct NameUpdate {
+  union {
+    unset @0 :Void;  # keep
+    clear @1 :Void;  # explicitly deleted
+    set @2 :PersonName;  # a new value
+  }
+}
+
+struct SexUpdate {
+  union {
+    unset @0 :Void;  # keep
+    clear @1 :Void;  # explicitly deleted
+    set @2 :AdministrativeSex;  # a new value
+  }
+}
+
+struct TimeUpdate {
+  union {
+    unset @0 :Void;  # keep
+    clear @1 :Void;  # explicitly deleted
+    setUnixMicros @2 :Int64;  # a new value
+  }
+}
+
+struct DemographicsPatch {
+  identifiers @0 :List(Identifier);  # to add
+  name @1 :NameUpdate;  # legal name
+  birthDate @2 :TextUpdate;  # ISO 8601: YYYY, YYYY-MM or YYYY-MM-DD
+  sex @3 :SexUpdate;
+  address @4 :TextUpdate;  # on one line
+  phone @5 :TextUpdate;
+  deceasedAt @6 :TimeUpdate;
+}
+
+# A field's value and when it was stated; a null pointer: never stated.
+struct StatedText {
+  statedAtUnixMicros @0 :Int64;  # when the source said it
+  union {
+    unset @1 :Void;  # unknown or deleted
+    text @2 :Text;
+  }
+}
+
+struct StatedName {
+  statedAtUnixMicros @0 :Int64;  # when the source said it
+  union {
+    unset @1 :Void;  # unknown or deleted
+    name @2 :PersonName;
+  }
+}
+
+struct StatedSex {
+  statedAtUnixMicros @0 :Int64;  # when the source said it
+  sex @1 :AdministrativeSex;  # unknown: unknown or deleted
+}
+
+struct StatedTime {
+  statedAtUnixMicros @0 :Int64;  # when the source said it
+  union {
+    unset @1 :Void;  # unknown or deleted
+    unixMicros @2 :Int64;
+  }
+}
+
+struct Demographics {
+  identifiers @0 :List(Identifier);  # all seen, sorted
+  name @1 :StatedName;  # legal name
+  birthDate @2 :StatedText;  # ISO 8601: YYYY, YYYY-MM or YYYY-MM-DD
+  sex @3 :StatedSex;
+  address @4 :StatedText;  # on one line
+  phone @5 :StatedText;
+  deceasedAt @6 :StatedTime;
+}
+
+enum EncounterStatus {
+  unknown @0;
+  planned @1;
+  open @2;
+  discharged @3;
+  cancelled @4;
+}
+
+struct Encounter {
+  id @0 :Text;  # unique within the patient
+  movements @1 :List(Common.Movement);  # sorted by time, kind, message id
+  status @2 :EncounterStatus;  # never unknown
+  class @3 :Common.EncounterClass;
+  location @4 :Common.Location;  # null: not in a place
+  startedAt :union {
+    unset @5 :Void;
+    unixMicros @6 :Int64;
+  }
+  endedAt :union {
+    unset @7 :Void;
+    unixMicros @8 :Int64;
+  }
+}
+
+struct MeasuredValue {
+  value @0 :Common.Decimal;  # in the unit of the measure
+  effectiveAtUnixMicros @1 :Int64;  # when it was true of the patient
+  recordedAtUnixMicros @2 :Int64;  # when it was recorded here
+  observation @3 :Text;  # id of the observation
+  isFutureDated @4 :Bool;  # dated after its arrival by more than the tolerance
+  provenance @5 :Common.Provenance;  # where it came from
+}
+
+# Values of one measure, oldest first.
+struct MeasureValues {
+  measure @0 :UInt16;  # stable number of the measure; never 0
+  values @1 :List(MeasuredValue);
+}
+
+enum ScoreModel {
+  unknown @0;
+  news2 @1;
+  mews @2;
+  qsofa @3;
+  sirs @4;
+  shockIndex @5;
+  kdigoAki @6;
+}
+
+enum Band {
+  unknown @0;
+  normal @1;
+  low @2;
+  lowMedium @3;
+  medium @4;
+  high @5;
+}
+
+enum Missing {
+  unknown @0;
+  absent @1;
+  stale @2;
+}
+
+struct ScoreInput {
+  measure @0 :UInt16;  # stable number of the measure; never 0
+  value @1 :Common.Decimal;  # as observed, in the unit of the measure
+  observedAtUnixMicros @2 :Int64;
+  observation @3 :Text;  # id of the observation
+}
+
+struct ScorePart {
+  parameter @0 :UInt16;  # place in the list of parameter names, counted from 1
+  outcome :union {
+    unset @1 :Void;
+    points @2 :Int32;
+    missing @3 :Missing;  # never unknown
+  }
+  inputs @4 :List(ScoreInput);  # used, or too old to use
+}
+
+struct Score {
+  model @0 :ScoreModel;  # never unknown
+  modelVersion @1 :UInt16;  # of tables and rules
+  asOfUnixMicros @2 :Int64;  # the instant for which it holds
+  minimum @3 :Common.Decimal;  # lowest total that the missing parts allow
+  maximum @4 :Common.Decimal;  # highest total; equal to minimum when complete
+  band @5 :Band;  # of the minimum; never unknown
+  parts @6 :List(ScorePart);  # every parameter in table order
+}
+
+enum Severity {
+  unknown @0;
+  warning @1;
+  critical @2;
+}
+
+struct AlertCondition {
+  union {
+    unset @0 :Void;
+    score @1 :ScoreModel;  # a score reached its threshold
+    criticalValue @2 :UInt16;  # stable number of the measure whose value is critical by itself
+    deviceSilent @3 :Common.EntityId;  # an associated device went silent
+  }
+}
+
+enum AlertStatus {
+  unknown @0;
+  active @1;
+  escalated @2;
+  acknowledged @3;
+  resolved @4;
+}
+
+struct Alert {
+  id @0 :Text;  # unique within the patient
+  condition @1 :AlertCondition;
+  severity @2 :Severity;  # never unknown
+  status @3 :AlertStatus;  # never unknown
+  observedAtUnixMicros @4 :Int64;  # when the triggering value was true of the patient
+  raisedAtUnixMicros @5 :Int64;  # when it was raised here
+  changedAtUnixMicros @6 :Int64;  # when it last changed
+  escalations @7 :UInt32;  # how often it was escalated
+  suppressed @8 :UInt32;  # further triggers folded into it
+  calmResults @9 :UInt32;  # results below the threshold in a row
+  acknowledgedBy @10 :Text;  # principal; null: nobody
+  isFutureDated @11 :Bool;  # whether the triggering value was dated in the future
+  trigger @12 :Common.Decimal;  # a score's minimum or a value
+  observation @13 :Text;  # id of the triggering observation; null: none
+}
+
+enum LinkRole {
+  unknown @0;
+  survivor @1;
+  retired @2;
+}
+
+struct Link {
+  other @0 :Common.EntityId;  # the record retired into this one
+  sinceUnixMicros @1 :Int64;
+  provenance @2 :Common.Provenance;  # where the statement came from
+  contributions @3 :List(MeasureValues);  # sorted by measure in the order of its declaration
+}
+
+struct DemographicsStated {
+  registration @0 :Registration;  # at least this from now on
+  patch @1 :DemographicsPatch;
+  statedAtUnixMicros @2 :Int64;  # when the source said it
+}
+
+struct MovementRecorded {
+  encounter @0 :Text;  # id of the stay
+  movement @1 :Common.Movement;
+}
+
+struct ObservationRecorded {
+  observation @0 :Common.Observation;
+  recordedAtUnixMicros @1 :Int64;  # when it was recorded here
+  isFutureDated @2 :Bool;  # dated after its arrival by more than the tolerance
+}
+
+# Something about the open alert of a condition. Which fields count depends on the event.
+struct AlertChange {
+  condition @0 :AlertCondition;
+  atUnixMicros @1 :Int64;  # when
+  trigger @2 :Common.Decimal;  # suppressed, severityChanged: the triggering number
+  severity @3 :Severity;  # severityChanged: from now on
+  by @4 :Text;  # acknowledged: the principal
+}
+
+struct DeviceChange {
+  device @0 :Common.EntityId;
+  atUnixMicros @1 :Int64;  # since when
+}
+
+struct LinkAdded {
+  other @0 :Common.EntityId;  # the other record
+  role @1 :LinkRole;  # this record's side; never unknown
+  atUnixMicros @2 :Int64;
+  provenance @3 :Common.Provenance;  # where the statement came from
+}
+
+# Another record and an instant.
+struct RecordAndTime {
+  other @0 :Common.EntityId;  # the other record
+  atUnixMicros @1 :Int64;
+}
+
+struct Contribution {
+  from @0 :Common.EntityId;  # the retired record
+  measure @1 :UInt16;  # stable number of the measure; never 0
+  value @2 :MeasuredValue;
+}
+
+struct PatientEvent {
+  union {
+    unset @0 :Void;
+    demographicsStated @1 :DemographicsStated;
+    movementRecorded @2 :MovementRecorded;
+    observationRecorded @3 :ObservationRecorded;
+    scoreRecorded @4 :Score;
+    alertRaised @5 :Alert;
+    alertSuppressed @6 :AlertChange;
+    alertSeverityChanged @7 :AlertChange;
+    alertCalmed @8 :AlertChange;
+    alertAcknowledged @9 :AlertChange;
+    alertEscalated @10 :AlertChange;
+    alertResolved @11 :AlertChange;
+    resourceStored @12 :Common.ResourceMeta;
+    deviceAssociated @13 :DeviceChange;
+    deviceDissociated @14 :DeviceChange;
+    linkAdded @15 :LinkAdded;
+    linkRemoved @16 :RecordAndTime;
+    contributionReceived @17 :Contribution;
+  }
+}
+
+struct PatientState {
+  registration @0 :Registration;
+  demographics @1 :Demographics;
+  encounters @2 :List(Encounter);  # sorted by id
+  measures @3 :List(MeasureValues);  # sorted by measure in the order of its declaration
+  observationsTotal @4 :UInt64;  # ever recorded
+  scores @5 :List(Score);  # the current one of each model, in the order of their declaration
+  alerts @6 :List(Alert);  # open, one per condition, sorted by condition
+  resolvedAlerts @7 :List(Alert);  # recent, oldest first
+  alertsTotal @8 :UInt64;  # ever raised
+  resources @9 :List(Common.ResourceMeta);  # current versions, sorted by type and id
+  devices @10 :List(DeviceChange);  # that measure this patient, sorted by id
+  links @11 :List(Link);  # records retired into this one, sorted by id
+  mergedInto @12 :RecordAndTime;  # the record this one was retired into, since when; null: none
+}
+
+# Values of a retired record.
+struct Contributions {
+  from @0 :Common.EntityId;  # the retired record
+  values @1 :List(ContributedValue);
+}
+
+struct ContributedValue {
+  measure @0 :UInt16;  # stable number of the measure; never 0
+  value @1 :MeasuredValue;
+}
+
+struct Retired {
+  into @0 :Common.EntityId;  # the surviving record
+  atUnixMicros @1 :Int64;
+  provenance @2 :Common.Provenance;  # where the statement came from
+}
+
+struct DeviceObservations {
+  device @0 :Common.EntityId;
+  observations @1 :List(Common.Observation);
+}
+
+struct DeviceAssociation {
+  device @0 :Common.EntityId;
+  isAssociated @1 :Bool;  # measures this patient from now on
+  atUnixMicros @2 :Int64;  # since when
+}
+
+struct DeviceSilence {
+  device @0 :Common.EntityId;
+  isSilent @1 :Bool;  # silent now
+  atUnixMicros @2 :Int64;  # since when
+}
+
+struct PatientNotice {
+  union {
+    unset @0 :Void;
+    contribution @1 :Contributions;
+    retired @2 :Retired;
+    separated @3 :RecordAndTime;
+    deviceObservations @4 :DeviceObservations;
+    deviceAssociation @5 :DeviceAssociation;
+    deviceSilence @6 :DeviceSilence;
+  }
+}
