@@ -70,8 +70,8 @@ impl Header {
             application_acknowledgement: first(16),
             delimiters: *message.delimiters(),
             charset: message.charset(),
-            raw_parties: [3, 4, 5, 6].map(|number| field(number).raw().to_owned()),
-            raw_charset: field(18).raw().to_owned(),
+            raw_parties: [3, 4, 5, 6].map(|number| printable(&field(number))),
+            raw_charset: printable(&field(18)),
         }
     }
 
@@ -92,4 +92,9 @@ pub(crate) fn designator(part: &Part<'_>) -> String {
     let part = part.repetition(1);
     let namespace = part.component(1).value();
     if namespace.is_empty() { part.component(2).value() } else { namespace }
+}
+
+/// A field as sent, without control characters: they could break the frame of the answer.
+fn printable(field: &Part<'_>) -> String {
+    field.raw().chars().filter(|character| !character.is_control()).collect()
 }

@@ -86,15 +86,8 @@ impl<'m> Decoder<'m> {
         scope: &mut Scope<'m>,
     ) -> Result<Vec<Observation>, Hl7Error> {
         let at = obx.position();
-        let element = obx.field(3).repetition(1);
-        let codes = triplets(&element);
-        let code = match preferred(&codes) {
-            Some(code) => code.clone(),
-            None => Code { display: text_of(&element), ..Code::default() },
-        };
-        if code.code.is_empty() && code.display.is_empty() {
-            return Err(Hl7Error::field_missing(at.with_field(3)));
-        }
+        let codes = triplets(&obx.field(3).repetition(1));
+        let code = code_of(obx, &codes, scope.request.as_ref())?;
         let measure = measure_of(&codes);
         let effective_at = self.effective_at(obx, scope)?;
         let (status, values) = status_of(&obx.field(11), self.values(obx)?, at)?;
@@ -202,6 +195,27 @@ impl<'m> Scope<'m> {
         self.is_vital_signs_panel = codes.iter().any(|code| code.code == VITAL_SIGNS_PANEL);
         self.request = Some(obr);
     }
+}
+
+/// What was observed. Text and documents without a code of their own are the result of the order
+/// (OBR-4); anything that could be scored must say what it is.
+fn code_of(
+    obx: &Segment<'_>,
+    codes: &[Code],
+    request: Option<&Segment<'_>>,
+) -> Result<Code, Hl7Error> {
+    let named = |element: Part<'_>, codes: &[Code]| {
+        let text = || Code { display: text_of(&element), ..Code::default() };
+        let code = preferred(codes).cloned().unwrap_or_else(text);
+        (!code.code.is_empty() || !code.display.is_empty()).then_some(code)
+    };
+    if let Some(code) = named(obx.field(3).repetition(1), codes) {
+        return Ok(code);
+    }
+    let is_text = matches!(obx.field(2).value().as_str(), "TX" | "FT" | "ST" | "ED" | "RP");
+    let ordered = request.filter(|_| is_text).map(|obr| obr.field(4).repetition(1));
+    let ordered = ordered.and_then(|element| named(element, &triplets(&element)));
+    ordered.ok_or_else(|| Hl7Error::field_missing(obx.position().with_field(3)))
 }
 
 /// HL7 table 0085. A status that says that there is no value replaces what stands in OBX-5.

@@ -12,6 +12,8 @@ use schema_types::measure::{Acvpu, MEDULLA_SYSTEM, Measure, MeasureError};
 use schema_types::phi::Phi;
 use schema_types::quantity::Quantity;
 
+/// How public-health messages say that a date was asked for and is not known.
+const UNKNOWN_DATE: &str = "99999999";
 const NOT_A_NUMBER: &str = "the value is not a number";
 
 impl Decoder<'_> {
@@ -28,6 +30,9 @@ impl Decoder<'_> {
             "SN" => said.map(|one| structured_number(&one, obx, at)).collect(),
             "CE" | "CWE" | "CNE" | "CF" => Ok(said.map(|one| coded(&one)).collect()),
             "NA" | "MA" => Ok(vec![samples(&field, obx, at)?]),
+            "DT" | "TS" | "DTM" if field.value() == UNKNOWN_DATE => {
+                Ok(vec![ObservationValue::Absent("unknown".into())])
+            }
             "DT" | "TS" | "DTM" => {
                 for one in said {
                     self.time_of(&one.component(1), at)?;
