@@ -58,44 +58,48 @@ fn scores_alert_at_their_thresholds() {
     }
 }
 
+/// Every measure with the last values that are not critical; `-` where there is no limit.
+const NOT_YET_CRITICAL: &[(Measure, &str, &str)] = &[
+    (Measure::Potassium, "2.5", "6.5"),
+    (Measure::Sodium, "120", "160"),
+    (Measure::Glucose, "40", "500"),
+    (Measure::Haemoglobin, "7.0", "20"),
+    (Measure::Platelets, "20", "1000"),
+    (Measure::WhiteCells, "1.0", "50"),
+    (Measure::Inr, "-", "5"),
+    (Measure::Lactate, "-", "4"),
+    (Measure::Creatinine, "-", "7.4"),
+    (Measure::UreaNitrogen, "-", "104"),
+    (Measure::Bilirubin, "-", "15"),
+    (Measure::ArterialCarbonDioxide, "19", "67"),
+    (Measure::ArterialOxygen, "43", "-"),
+    (Measure::OxygenSaturation, "85", "-"),
+    (Measure::GlasgowComaScale, "9", "-"),
+    (Measure::Consciousness, "-", "3"),
+    (Measure::BodyTemperature, "32.0", "41.0"),
+    (Measure::RespiratoryRate, "5", "36"),
+    (Measure::HeartRate, "40", "140"),
+    (Measure::SystolicPressure, "90", "-"),
+];
+
 #[test]
 fn critical_values_are_strict() {
-    let cases = [
-        (Measure::Potassium, "2.4", true),
-        (Measure::Potassium, "2.5", false),
-        (Measure::Potassium, "6.5", false),
-        (Measure::Potassium, "6.51", true),
-        (Measure::Sodium, "119", true),
-        (Measure::Sodium, "120", false),
-        (Measure::Sodium, "160", false),
-        (Measure::Sodium, "161", true),
-        (Measure::Glucose, "39", true),
-        (Measure::Glucose, "40", false),
-        (Measure::Glucose, "501", true),
-        (Measure::Haemoglobin, "6.9", true),
-        (Measure::Haemoglobin, "7.0", false),
-        (Measure::Platelets, "19", true),
-        (Measure::Platelets, "20", false),
-        (Measure::Inr, "5.0", false),
-        (Measure::Inr, "5.1", true),
-        (Measure::Lactate, "4.0", false),
-        (Measure::Lactate, "4.1", true),
-        (Measure::OxygenSaturation, "84", true),
-        (Measure::OxygenSaturation, "85", false),
-        (Measure::RespiratoryRate, "36", false),
-        (Measure::RespiratoryRate, "37", true),
-        (Measure::HeartRate, "39", true),
-        (Measure::HeartRate, "141", true),
-        (Measure::SystolicPressure, "89", true),
-        (Measure::SystolicPressure, "90", false),
-        (Measure::Consciousness, "3", false),
-        (Measure::Consciousness, "4", true),
-        (Measure::BodyWeight, "300", false),
-    ];
-    for (measure, value, is_critical) in cases {
-        let expected = is_critical.then_some(Critical);
-        assert_eq!(critical_value(measure, decimal(value)), expected, "{measure:?} {value}");
+    let step = decimal("0.01");
+    let mut limits_count = 0;
+    for (measure, low, high) in NOT_YET_CRITICAL {
+        for (limit, beyond) in [(low, -step), (high, step)] {
+            if *limit == "-" {
+                continue;
+            }
+            let value = decimal(limit);
+            assert_eq!(critical_value(*measure, value), None, "{measure:?} {limit}");
+            let beyond = critical_value(*measure, value + beyond);
+            assert_eq!(beyond, Some(Critical), "{measure:?} beyond {limit}");
+            limits_count += 1;
+        }
     }
+    assert_eq!(limits_count, CRITICAL_LIMITS.len());
+    assert_eq!(critical_value(Measure::BodyWeight, decimal("300")), None);
 }
 
 #[test]

@@ -87,7 +87,11 @@ fn news2_composites_and_bands() {
     ]);
     let well = Chart::news2_baseline();
     let low = well.clone().with(Measure::HeartRate, "91");
+    let four = well.clone().with(Measure::HeartRate, "111").with(Measure::OxygenFlow, "2");
+    let six = four.clone().with(Measure::RespiratoryRate, "21");
+    let seven = six.clone().with(Measure::BodyTemperature, "38.1");
     let red = well.clone().with(Measure::RespiratoryRate, "25");
+    let red_four = red.clone().with(Measure::HeartRate, "91");
     let medium = red.clone().with(Measure::HeartRate, "111");
     let cases = [
         (ill.clone().with(Measure::OxygenScale, "2"), 10, Band::High),
@@ -96,6 +100,10 @@ fn news2_composites_and_bands() {
         (worst, 20, Band::High),
         (well, 0, Band::Normal),
         (low, 1, Band::Low),
+        (four, 4, Band::Low),
+        (six, 6, Band::Medium),
+        (seven, 7, Band::High),
+        (red_four, 4, Band::LowMedium),
         (red, 3, Band::LowMedium),
         (medium, 5, Band::Medium),
     ];

@@ -1,7 +1,7 @@
 //! Missing is not zero, old is not fresh, and nothing is not a score.
 
 use crate::chart::{Chart, NOW, part, range};
-use actors_risk::{Person, evaluate};
+use actors_risk::{History, Person, evaluate};
 use schema_types::measure::Measure;
 use schema_types::score::{Band, Missing, ScoreModel};
 use schema_types::time::MICROS_PER_MINUTE;
@@ -148,6 +148,24 @@ fn what_came_later_is_not_seen() {
     let score = evaluate(ScoreModel::News2, &chart.values, after, &Person::default()).unwrap();
     assert_eq!(score.minimum, 3.into());
     assert_eq!(score.as_of, after);
+}
+
+#[test]
+fn a_window_excludes_its_start_and_includes_its_end() {
+    let chart = [3, 2, 1, 0].into_iter().fold(Chart::default(), |chart, minutes_ago| {
+        chart.and(Measure::HeartRate, &format!("7{minutes_ago}"), minutes_ago)
+    });
+    let at = |minutes_ago: i64| NOW.plus_micros(-minutes_ago * MICROS_PER_MINUTE);
+    let values = |from, to| -> Vec<String> {
+        let inside = chart.values.between(Measure::HeartRate, at(from), at(to));
+        inside.map(|value| value.value.to_string()).collect()
+    };
+    assert_eq!(values(3, 1), ["72", "71"]);
+    assert_eq!(values(4, 3), ["73"]);
+    assert!(values(1, 1).is_empty());
+    assert!(values(9, 5).is_empty());
+    let newest = chart.values.newest(Measure::HeartRate, at(1)).unwrap();
+    assert_eq!(newest.value.to_string(), "71");
 }
 
 #[test]
