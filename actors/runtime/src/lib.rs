@@ -1,1 +1,38 @@
-//! Placeholder while the crate is being built.
+//! The shell around the pure entities: the only user of ractor. It hosts one supervised actor per
+//! entity, admits and routes commands, commits many actors' units at once, keeps the audit logs,
+//! delivers outbox messages and timers, and puts idle entities to sleep.
+//!
+//! Nothing here knows a protocol or a clinical rule.
+
+mod audit_log;
+pub mod blob;
+mod committer;
+pub mod config;
+mod decide;
+mod directory;
+mod dispatch;
+mod entity_actor;
+pub mod error;
+pub mod limits;
+pub mod load;
+pub mod metrics;
+mod node;
+mod outbox;
+mod ownership;
+pub mod query;
+mod residency;
+mod rows;
+mod submit;
+mod supervisor;
+mod timers;
+pub mod trail;
+mod unit;
+
+pub use audit_log::entity_ref;
+pub use config::RuntimeConfig;
+pub use directory::HostedEntity;
+pub use dispatch::{Group, Member};
+pub use error::SubmitError;
+pub use node::{Runtime, RuntimeParts};
+pub use submit::{Attachments, Outcome};
+pub use unit::Precondition;

@@ -1,0 +1,166 @@
+//! The audit logs of this node's shards (AUD-1, AUD-2): leaves numbered in commit order, one
+//! signed head per shard and batch, both in the same transaction as their causes.
+
+use crate::error::SubmitError;
+use crate::limits::HEAD_INTERVAL_LEAVES;
+use actors_audit::{Appender, HeadSigner, KeyId, SignedTreeHead};
+use actors_store::keys::{self, Family};
+use actors_store::{Mutation, RangeQuery, Snapshot};
+use bytes::Bytes;
+use schema_types::audit::AuditDraft;
+use schema_types::ids::{EntityId, ShardCount, ShardId};
+use schema_types::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One shard's log and the size at which its newest head row was written.
+#[derive(Clone)]
+struct ShardLog {
+    appender: Appender,
+    head_size: u64,
+}
+
+/// The logs of all shards.
+pub(crate) struct AuditLogs {
+    shards: Vec<ShardLog>,
+    signer: Arc<HeadSigner>,
+}
+
+/// Leaves of one batch; adopted when the batch is durable, dropped when it failed.
+pub(crate) struct AuditBatch {
+    touched: BTreeMap<u16, ShardLog>,
+}
+
+/// The key form of an entity.
+#[must_use]
+pub fn entity_ref(entity: &EntityId) -> keys::EntityRef<'_> {
+    keys::EntityRef {
+        hash: entity.hash(),
+        tenant: entity.tenant().as_str(),
+        kind: entity.kind().number(),
+        key: entity.key(),
+    }
+}
+
+/// A head row: the signed head, then the appender's edge.
+fn encode_head(signed: &SignedTreeHead, appender: &Appender) -> Bytes {
+    let mut row = signed.encode().to_vec();
+    row.extend_from_slice(&appender.encode());
+    Bytes::from(row)
+}
+
+/// The signed head and the appender of a head row.
+pub(crate) fn decode_head(row: &[u8]) -> Option<(SignedTreeHead, Appender)> {
+    let (signed, edge) = row.split_at_checked(SignedTreeHead::ENCODED_BYTES)?;
+    Some((SignedTreeHead::decode(signed).ok()?, Appender::decode(edge).ok()?))
+}
+
+impl AuditLogs {
+    /// Loads the newest head of every shard and checks that it is ours and that no leaf lies
+    /// beyond it.
+    ///
+    /// # Errors
+    /// [`SubmitError::Damaged`] when a head does not verify or does not fit its leaves.
+    pub(crate) async fn load(
+        snapshot: &dyn Snapshot,
+        shards: ShardCount,
+        signer: Arc<HeadSigner>,
+    ) -> Result<Self, SubmitError> {
+        let mut loaded = Vec::with_capacity(usize::from(shards.0));
+        for shard in 0..shards.0 {
+            loaded.push(load_shard(snapshot, shard, &signer).await?);
+        }
+        Ok(Self { shards: loaded, signer })
+    }
+
+    pub(crate) fn begin(&self) -> AuditBatch {
+        AuditBatch { touched: BTreeMap::new() }
+    }
+
+    /// Takes over what a durable batch appended.
+    pub(crate) fn adopt(&mut self, batch: AuditBatch) {
+        for (shard, log) in batch.touched {
+            self.shards[usize::from(shard)] = log;
+        }
+    }
+}
+
+async fn load_shard(
+    snapshot: &dyn Snapshot,
+    shard: u16,
+    signer: &HeadSigner,
+) -> Result<ShardLog, SubmitError> {
+    let damaged = |what: &str| SubmitError::Damaged { place: format!("{what} of shard {shard}") };
+    let heads = keys::shard_range(Family::AuditHead, shard);
+    let page = snapshot.range(RangeQuery::backward(heads, 1)).await?;
+    let Some((_, row)) = page.items.first() else {
+        let leaves = RangeQuery::forward(keys::audit_leaves_from(shard, 0), 1);
+        if !snapshot.range(leaves).await?.items.is_empty() {
+            return Err(damaged("audit head"));
+        }
+        return Ok(ShardLog { appender: Appender::new(ShardId(shard)), head_size: 0 });
+    };
+    let (signed, appender) = decode_head(row).ok_or_else(|| damaged("audit head"))?;
+    signed.verify(&signer.public()).map_err(|_| damaged("audit head signature"))?;
+    let head_size = signed.head.size;
+    let ours = appender.head(signed.head.at, signed.head.key_id);
+    if ours != signed.head {
+        return Err(damaged("audit head edge"));
+    }
+    let beyond = RangeQuery::forward(keys::audit_leaves_from(shard, head_size), 1);
+    if !snapshot.range(beyond).await?.items.is_empty() {
+        return Err(damaged("audit leaf beyond the head"));
+    }
+    Ok(ShardLog { appender, head_size })
+}
+
+impl AuditBatch {
+    /// Appends the record of `draft` to its shard's log and gives the rows to write.
+    pub(crate) fn append(
+        &mut self,
+        logs: &AuditLogs,
+        shards: ShardCount,
+        draft: &AuditDraft,
+    ) -> Vec<Mutation> {
+        let shard = shards.shard_of(draft.entity.hash()).0;
+        let log =
+            self.touched.entry(shard).or_insert_with(|| logs.shards[usize::from(shard)].clone());
+        let record = schema_wire::audit::encode_record(draft);
+        match log.appender.append(record) {
+            Ok((index, row)) => vec![
+                Mutation::set(keys::audit_leaf(shard, index), row.encode()),
+                Mutation::set(
+                    keys::audit_by_entity(entity_ref(&draft.entity), shard, index),
+                    Bytes::new(),
+                ),
+            ],
+            // A record is far below the row limit; an unwritable one must not be dropped silently.
+            Err(error) => unreachable!("AUD-1: audit record cannot be appended: {error}"),
+        }
+    }
+
+    pub(crate) fn shards(&self) -> Vec<ShardId> {
+        self.touched.keys().map(|shard| ShardId(*shard)).collect()
+    }
+
+    /// One signed head per touched shard; the previous newest one stays only at intervals.
+    pub(crate) fn head_rows(&mut self, logs: &AuditLogs, at: Timestamp) -> Vec<Mutation> {
+        let key_id = KeyId::of(&logs.signer.public());
+        let mut rows = Vec::with_capacity(self.touched.len() * 2);
+        for (shard, log) in &mut self.touched {
+            let head = log.appender.head(at, key_id);
+            let size = head.size;
+            let signed = logs.signer.sign(head);
+            rows.push(Mutation::set(
+                keys::audit_head(*shard, size),
+                encode_head(&signed, &log.appender),
+            ));
+            let keeps = log.head_size / HEAD_INTERVAL_LEAVES != size / HEAD_INTERVAL_LEAVES;
+            if log.head_size > 0 && !keeps {
+                rows.push(Mutation::clear(keys::audit_head(*shard, log.head_size)));
+            }
+            log.head_size = size;
+        }
+        rows
+    }
+}

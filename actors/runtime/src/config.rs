@@ -1,0 +1,42 @@
+//! What the runtime is told when it starts. Read once; no environment is consulted here.
+
+use crate::limits;
+
+/// Settings of the runtime.
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    /// The node's name in `own/{shard}` rows. Default `node-1`.
+    pub node: String,
+    /// Equal ranges of the hash space; fixed when a data directory is created. Default 16.
+    pub shards: u16,
+    /// Entities kept resident. Default 50 000.
+    pub resident_entities_max: u64,
+    /// Idle time after which an entity is put to sleep, seconds. Default 600.
+    pub idle_seconds_max: u64,
+    /// Commands in flight on the node. Default [`limits::NODE_IN_FLIGHT_MAX`].
+    pub in_flight_max: usize,
+    /// Commands in flight per entity. Default [`limits::ENTITY_IN_FLIGHT_MAX`].
+    pub entity_in_flight_max: u32,
+    /// Events between snapshots of an entity. Default 64.
+    pub snapshot_interval_events: u32,
+    /// Time a caller waits for a durable result, milliseconds. Default 30 000.
+    pub deadline_ms: u64,
+    /// How often due timers are looked for, milliseconds. Default 200.
+    pub timer_interval_ms: u64,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        Self {
+            node: "node-1".to_owned(),
+            shards: 16,
+            resident_entities_max: 50_000,
+            idle_seconds_max: 600,
+            in_flight_max: limits::NODE_IN_FLIGHT_MAX,
+            entity_in_flight_max: limits::ENTITY_IN_FLIGHT_MAX,
+            snapshot_interval_events: 64,
+            deadline_ms: 30_000,
+            timer_interval_ms: 200,
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! One entity's decisions with everything that must be in the same commit: journal, audit record,
+//! dedupe mark, outbox, timers, indexes, resources, snapshot.
+
+use crate::audit_log::entity_ref;
+use crate::blob;
+use crate::error::SubmitError;
+use crate::limits::{RECENT_COMMANDS_MAX, SENDS_PER_COMMAND_MAX};
+use crate::load::{self, Loaded};
+use crate::metrics::Metrics;
+use crate::node::NodeInner;
+use crate::residency::Residency;
+use crate::rows::{self, RowBuilder};
+use crate::submit::{Attachments, Outcome};
+use crate::unit::{Completion, OutboxSend, Precondition, Unit};
+use actors_core::{AuditNote, Context, Decision, Entity, Envelope, Rejection};
+use actors_store::{Mutation, keys};
+use schema_types::audit::{AuditAction, AuditDraft, AuditOutcome};
+use schema_types::ids::{CommandId, EntityId, MessageDigest, SourceId};
+use schema_types::time::Timestamp;
+use schema_wire::journal::{DedupeOutcome, DedupeRecord};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// The speculative state of an entity and what is needed to decide on it.
+pub(crate) struct Decider<E: Entity> {
+    entity: EntityId,
+    state: E::State,
+    sequence: u64,
+    events_since_snapshot: u32,
+    snapshot_interval_events: u32,
+    /// Counts reloads; units of an older generation are void.
+    pub(crate) generation: u64,
+    /// Commands decided here whose marks may not be durable yet.
+    recent: VecDeque<Remembered>,
+    /// Due times by timer name, loaded at the first use.
+    timers: Option<BTreeMap<String, i64>>,
+}
+
+#[derive(Clone)]
+struct Remembered {
+    source: SourceId,
+    command_id: CommandId,
+    content: MessageDigest,
+    at: Timestamp,
+}
+
+/// What to go back to when an atomic group fails.
+pub(crate) struct Mark<S> {
+    state: S,
+    sequence: u64,
+    events_since_snapshot: u32,
+    timers: Option<BTreeMap<String, i64>>,
+    recent: VecDeque<Remembered>,
+}
+
+/// The store's part of a decision.
+pub(crate) struct UnitParts {
+    audit: AuditDraft,
+    mutations: Vec<Mutation>,
+    preconditions: Vec<Precondition>,
+    outbox: Vec<OutboxSend>,
+}
+
+/// A decision on its way to the committer.
+pub(crate) struct Decided<R> {
+    parts: UnitParts,
+    outcome: Result<Outcome<R>, SubmitError>,
+}
+
+impl<R> Decided<R> {
+    pub(crate) fn into_parts(self) -> (UnitParts, Result<Outcome<R>, SubmitError>) {
+        (self.parts, self.outcome)
+    }
+
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.outcome.is_err()
+    }
+}
+
+impl UnitParts {
+    pub(crate) fn into_unit(
+        self,
+        residency: &Arc<Residency>,
+        generation: u64,
+        done: Completion,
+    ) -> Unit {
+        Unit {
+            origin: Some((Arc::clone(residency), generation)),
+            audit: Some(self.audit),
+            mutations: self.mutations,
+            preconditions: self.preconditions,
+            outbox: self.outbox,
+            done,
+        }
+    }
+}
+
+impl<E: Entity> Decider<E> {
+    pub(crate) fn new(entity: EntityId, loaded: Loaded<E::State>, node: &NodeInner) -> Self {
+        Self {
+            entity,
+            state: loaded.state,
+            sequence: loaded.sequence,
+            events_since_snapshot: loaded.events_since_snapshot,
+            snapshot_interval_events: node.config.snapshot_interval_events,
+            generation: 1,
+            recent: VecDeque::new(),
+            timers: None,
+        }
+    }
+
+    /// Starts over from the store after a failed commit.
+    pub(crate) fn reset(&mut self, loaded: Loaded<E::State>) {
+        self.state = loaded.state;
+        self.sequence = loaded.sequence;
+        self.events_since_snapshot = loaded.events_since_snapshot;
+        self.generation += 1;
+        self.recent.clear();
+        self.timers = None;
+    }
+
+    pub(crate) fn mark(&self) -> Mark<E::State> {
+        Mark {
+            state: self.state.clone(),
+            sequence: self.sequence,
+            events_since_snapshot: self.events_since_snapshot,
+            timers: self.timers.clone(),
+            recent: self.recent.clone(),
+        }
+    }
+
+    pub(crate) fn restore(&mut self, mark: Mark<E::State>) {
+        self.state = mark.state;
+        self.sequence = mark.sequence;
+        self.events_since_snapshot = mark.events_since_snapshot;
+        self.timers = mark.timers;
+        self.recent = mark.recent;
+    }
+
+    /// Decides a command and folds its events into the speculative state.
+    ///
+    /// # Errors
+    /// [`SubmitError`] when the store cannot be read or bodies cannot be staged; nothing happened.
+    pub(crate) async fn decide(
+        &mut self,
+        node: &NodeInner,
+        envelope: Envelope<E::Command>,
+        attachments: Attachments,
+    ) -> Result<Decided<E::Reply>, SubmitError> {
+        let (meta, command) = rows::open(envelope);
+        if attachments.once
+            && let Some((content, at)) = self.done_before(node, &meta).await?
+        {
+            return Ok(self.repeated(meta, content, at));
+        }
+        let context = Context {
+            entity: &self.entity,
+            now: meta.now,
+            source: &meta.source,
+            command_id: &meta.command_id,
+            principal: &meta.principal,
+            purpose: &meta.purpose,
+            message: meta.message,
+            sequence: self.sequence,
+        };
+        match E::decide(&self.state, &context, command) {
+            Ok(decision) => self.take_effect(node, meta, decision, attachments).await,
+            Err(rejection) => Ok(self.refused(&meta, rejection)),
+        }
+    }
+
+    /// Whether a command of this name was decided before, and with which content (ONCE-1).
+    async fn done_before(
+        &self,
+        node: &NodeInner,
+        meta: &rows::Meta,
+    ) -> Result<Option<(MessageDigest, Timestamp)>, SubmitError> {
+        let same = |known: &&Remembered| {
+            known.command_id == meta.command_id && known.source == meta.source
+        };
+        if let Some(known) = self.recent.iter().find(same) {
+            return Ok(Some((known.content, known.at)));
+        }
+        let snapshot = node.store.begin().await?;
+        let key = self.done_key(meta);
+        let Some(value) = snapshot.get(&key).await? else { return Ok(None) };
+        let record = schema_wire::journal::decode_dedupe(&value)
+            .map_err(|error| SubmitError::Damaged { place: error.to_string() })?;
+        Ok(Some((record.content, record.at)))
+    }
+
+    fn done_key(&self, meta: &rows::Meta) -> bytes::Bytes {
+        let id = meta.command_id.as_str().as_bytes();
+        keys::command_done(entity_ref(&self.entity), meta.source.as_str(), id)
+    }
+
+    fn repeated(
+        &self,
+        meta: rows::Meta,
+        content: MessageDigest,
+        at: Timestamp,
+    ) -> Decided<E::Reply> {
+        let note = AuditNote::new(AuditAction::Execute, "repeat");
+        if content == meta.content {
+            let audit = self.draft(&meta, note, AuditOutcome::Repeated, 0);
+            return Decided {
+                parts: UnitParts::audit_only(audit),
+                outcome: Ok(Outcome::Repeated { at }),
+            };
+        }
+        let error = SubmitError::CommandIdReused;
+        let audit = self.draft(&meta, note, AuditOutcome::Rejected(error.code()), 0);
+        Decided { parts: UnitParts::audit_only(audit), outcome: Err(error) }
+    }
+
+    fn refused(&self, meta: &rows::Meta, rejection: Rejection) -> Decided<E::Reply> {
+        let outcome = if rejection.denied {
+            AuditOutcome::Denied(rejection.code)
+        } else {
+            AuditOutcome::Rejected(rejection.code)
+        };
+        let audit = self.draft(meta, rejection.audit.clone(), outcome, 0);
+        Decided { parts: UnitParts::audit_only(audit), outcome: Err(rejection.into()) }
+    }
+
+    fn draft(
+        &self,
+        meta: &rows::Meta,
+        note: AuditNote,
+        outcome: AuditOutcome,
+        events: usize,
+    ) -> AuditDraft {
+        AuditDraft {
+            at: meta.now,
+            principal: meta.principal.clone(),
+            purpose: meta.purpose.clone(),
+            action: note.action,
+            entity: self.entity.clone(),
+            operation: note.operation,
+            outcome,
+            source: meta.source.clone(),
+            command_id: meta.command_id.clone(),
+            message: meta.message,
+            sequence: self.sequence,
+            events: u32::try_from(events).unwrap_or(u32::MAX),
+        }
+    }
+
+    async fn take_effect(
+        &mut self,
+        node: &NodeInner,
+        meta: rows::Meta,
+        decision: Decision<E>,
+        attachments: Attachments,
+    ) -> Result<Decided<E::Reply>, SubmitError> {
+        let Decision { events, effects, reply, audit: note } = decision;
+        debug_assert!(effects.len() <= SENDS_PER_COMMAND_MAX || events.len() > 1);
+        if self.timers.is_none() && rows::touches_timers(&effects) {
+            self.timers = Some(rows::load_timers(node, &self.entity).await?);
+        }
+        let mut builder = RowBuilder::new(&self.entity, node.shards, self.sequence + 1);
+        // First, so that a timer that fires can be set again by its own command.
+        builder.extend(attachments.rows);
+        builder.journal::<E>(&meta, &events);
+        builder.effects(meta.now, effects, self.timers.get_or_insert_default());
+        if attachments.once {
+            builder.push(Mutation::set(self.done_key(&meta), done_mark(&meta)));
+        }
+        if let (Some(raw), Some(digest)) = (&attachments.archive, meta.message) {
+            builder.archive(digest, raw);
+        }
+        let (mut mutations, staged, outbox) = builder.finish();
+        blob::stage(&node.store, staged).await?;
+
+        for event in &events {
+            E::evolve(&mut self.state, event);
+        }
+        let count = events.len();
+        self.sequence += u64::try_from(count).unwrap_or(0);
+        self.events_since_snapshot =
+            self.events_since_snapshot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        node.metrics.events_recorded.add(u64::try_from(count).unwrap_or(0));
+        if self.events_since_snapshot >= self.snapshot_interval_events {
+            mutations.extend(self.snapshot_rows().unwrap_or_default());
+            node.metrics.snapshots_written.add(1);
+        }
+        if attachments.once {
+            self.remember(&meta);
+        }
+        let audit = self.draft(&meta, note, AuditOutcome::Done, count);
+        let parts =
+            UnitParts { audit, mutations, preconditions: attachments.preconditions, outbox };
+        Ok(Decided { parts, outcome: Ok(Outcome::Done { reply, sequence: self.sequence }) })
+    }
+
+    fn remember(&mut self, meta: &rows::Meta) {
+        if self.recent.len() >= RECENT_COMMANDS_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Remembered {
+            source: meta.source.clone(),
+            command_id: meta.command_id.clone(),
+            content: meta.content,
+            at: meta.now,
+        });
+    }
+
+    /// The rows of a snapshot of the present state; `None` when the stored one is current.
+    pub(crate) fn snapshot_rows(&mut self) -> Option<Vec<Mutation>> {
+        if self.events_since_snapshot == 0 {
+            return None;
+        }
+        self.events_since_snapshot = 0;
+        let record = load::snapshot_record::<E>(&self.state, self.sequence);
+        let content = schema_wire::journal::encode_snapshot(&record);
+        let (value, mut rows) = blob::pack(&content);
+        rows.push(Mutation::set(keys::snapshot(entity_ref(&self.entity)), value));
+        Some(rows)
+    }
+}
+
+impl UnitParts {
+    fn audit_only(audit: AuditDraft) -> Self {
+        Self { audit, mutations: Vec::new(), preconditions: Vec::new(), outbox: Vec::new() }
+    }
+}
+
+fn done_mark(meta: &rows::Meta) -> Vec<u8> {
+    schema_wire::journal::encode_dedupe(&DedupeRecord {
+        content: meta.content,
+        outcome: DedupeOutcome::Accepted,
+        reply: Vec::new(),
+        at: meta.now,
+    })
+}
+
+/// Counts a settled command.
+pub(crate) fn count<R>(metrics: &Metrics, result: &Result<Outcome<R>, SubmitError>) {
+    match result {
+        Ok(Outcome::Done { .. }) => metrics.commands_accepted.add(1),
+        Ok(Outcome::Repeated { .. }) => metrics.commands_repeated.add(1),
+        Err(_) => metrics.commands_rejected.add(1),
+    }
+}

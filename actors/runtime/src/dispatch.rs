@@ -1,0 +1,234 @@
+//! Getting a command to its actor and its outcome back: admission, residency, deadline, and the
+//! atomic group for what must take effect on several entities or on none.
+
+use crate::directory::HostedEntity;
+use crate::entity_actor::EntityMessage;
+use crate::error::SubmitError;
+use crate::limits::RETRY_AFTER_MS;
+use crate::node::{NodeInner, Runtime};
+use crate::submit::{Attachments, Outcome, Places, Preparation, Prepared, Submission};
+use crate::unit::{CommitFailure, Unit, Work};
+use actors_core::{Envelope, Notice};
+use ractor::MessagingErr;
+use schema_types::ids::EntityId;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// How often a command is handed to a restarted actor before the caller hears of the failure.
+const HANDOVER_TRIES_MAX: u32 = 50;
+/// Pause between such tries.
+const HANDOVER_PAUSE_MS: u64 = 10;
+
+impl Runtime {
+    /// Submits a command and waits until its outcome is durable (ACK-1).
+    ///
+    /// # Errors
+    /// [`SubmitError`]; see its variants for what is known about the effect.
+    pub async fn submit<E: HostedEntity>(
+        &self,
+        envelope: Envelope<E::Command>,
+        attachments: Attachments,
+    ) -> Result<Outcome<E::Reply>, SubmitError> {
+        let node = &self.inner;
+        if node.is_ending() {
+            return Err(SubmitError::ShuttingDown);
+        }
+        let permit = node.admit()?;
+        node.submit_admitted::<E>(envelope, attachments, Some(permit)).await
+    }
+
+    /// Starts an atomic group: everything prepared in it takes effect in one commit, or nothing.
+    /// Entities must be prepared in ascending order of their ids, or two groups could wait for
+    /// each other; [`Group::prepare`] checks that.
+    #[must_use]
+    pub fn group(&self) -> Group {
+        Group { runtime: self.clone(), units: Vec::new(), verdicts: Vec::new(), last: None }
+    }
+}
+
+impl NodeInner {
+    fn admit(&self) -> Result<OwnedSemaphorePermit, SubmitError> {
+        Arc::clone(&self.admission).try_acquire_owned().map_err(|_| {
+            self.metrics.commands_overloaded.add(1);
+            SubmitError::Overloaded { what: "commands of the node", retry_after_ms: RETRY_AFTER_MS }
+        })
+    }
+
+    /// The shell's own commands need no admission: they are bounded where they come from.
+    pub(crate) async fn submit<E: HostedEntity>(
+        self: &Arc<Self>,
+        envelope: Envelope<E::Command>,
+        attachments: Attachments,
+    ) -> Result<Outcome<E::Reply>, SubmitError> {
+        self.submit_admitted::<E>(envelope, attachments, None).await
+    }
+
+    pub(crate) async fn submit_notice<E: HostedEntity>(
+        self: &Arc<Self>,
+        envelope: Envelope<()>,
+        notice: Notice,
+        attachments: Attachments,
+    ) -> Result<(), SubmitError> {
+        let Some(command) = E::notice_command(notice) else {
+            return Err(SubmitError::Damaged { place: "notice for another kind".to_owned() });
+        };
+        let Envelope {
+            entity, source, command_id, content, principal, purpose, now, message, ..
+        } = envelope;
+        let envelope = Envelope {
+            entity,
+            source,
+            command_id,
+            content,
+            principal,
+            purpose,
+            now,
+            message,
+            command,
+        };
+        self.submit::<E>(envelope, attachments).await.map(|_| ())
+    }
+
+    async fn submit_admitted<E: HostedEntity>(
+        self: &Arc<Self>,
+        envelope: Envelope<E::Command>,
+        attachments: Attachments,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Outcome<E::Reply>, SubmitError> {
+        let (reply, settled) = oneshot::channel();
+        let entity = envelope.entity.clone();
+        let places = Places { entity: None, _node: permit };
+        let submission = Submission { envelope, attachments, reply, places };
+        self.hand_over(&entity, EntityMessage::<E>::Submit(Box::new(submission))).await?;
+        self.await_outcome(settled).await
+    }
+
+    async fn await_outcome<R>(
+        &self,
+        settled: oneshot::Receiver<Result<Outcome<R>, SubmitError>>,
+    ) -> Result<Outcome<R>, SubmitError> {
+        let deadline = Duration::from_millis(self.config.deadline_ms);
+        match tokio::time::timeout(deadline, settled).await {
+            Ok(Ok(result)) => result,
+            // The actor died with the command in its mailbox or in its hands.
+            Ok(Err(_)) => Err(SubmitError::EntityFailed),
+            Err(_) => Err(SubmitError::OutcomeUnknown),
+        }
+    }
+
+    /// Puts a message into the mailbox of the entity's actor. An actor that just failed is
+    /// waited for: its entity starts again from the store once its decided units are settled.
+    async fn hand_over<E: HostedEntity>(
+        self: &Arc<Self>,
+        entity: &EntityId,
+        mut message: EntityMessage<E>,
+    ) -> Result<(), SubmitError> {
+        for _ in 0..HANDOVER_TRIES_MAX {
+            let entered = E::directory(self).enter(entity, self.config.entity_in_flight_max);
+            let (slot, place) = entered.inspect_err(|_| self.metrics.commands_overloaded.add(1))?;
+            if !slot.residency.has_failed() {
+                let actor = slot.actor(self).await?;
+                message.set_place(place);
+                match actor.send_message(message) {
+                    Ok(()) => return Ok(()),
+                    Err(MessagingErr::SendErr(returned)) => message = returned,
+                    Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => {
+                        return Err(SubmitError::EntityFailed);
+                    }
+                }
+            }
+            if !self.wait_ms(HANDOVER_PAUSE_MS).await {
+                return Err(SubmitError::ShuttingDown);
+            }
+        }
+        Err(SubmitError::EntityFailed)
+    }
+}
+
+/// An atomic group being put together.
+pub struct Group {
+    runtime: Runtime,
+    units: Vec<Unit>,
+    verdicts: Vec<oneshot::Sender<Result<(), CommitFailure>>>,
+    last: Option<EntityId>,
+}
+
+/// A member's answer, to be awaited after the group was committed.
+pub struct Member<R> {
+    settled: oneshot::Receiver<Result<Outcome<R>, SubmitError>>,
+}
+
+impl<R> Member<R> {
+    /// The member's outcome.
+    ///
+    /// # Errors
+    /// What the group failed with.
+    pub async fn outcome(self) -> Result<Outcome<R>, SubmitError> {
+        self.settled.await.unwrap_or(Err(SubmitError::EntityFailed))
+    }
+}
+
+impl Group {
+    /// Decides a command as a member. The entity takes nothing else until the group is settled.
+    ///
+    /// # Errors
+    /// The refusal of this member: the group must be given up then. [`SubmitError::Overloaded`]
+    /// when there is no room. Members out of order are refused as a programming error.
+    pub async fn prepare<E: HostedEntity>(
+        &mut self,
+        envelope: Envelope<E::Command>,
+        attachments: Attachments,
+    ) -> Result<Member<E::Reply>, SubmitError> {
+        let node = Arc::clone(&self.runtime.inner);
+        if node.is_ending() {
+            return Err(SubmitError::ShuttingDown);
+        }
+        let entity = envelope.entity.clone();
+        if self.last.as_ref().is_some_and(|last| *last >= entity) {
+            return Err(SubmitError::Precondition);
+        }
+        let (reply, settled) = oneshot::channel();
+        let (prepared, is_prepared) = oneshot::channel();
+        let places = Places { entity: None, _node: Some(node.admit()?) };
+        let submission = Submission { envelope, attachments, reply, places };
+        let preparation = Box::new(Preparation { submission, prepared });
+        node.hand_over(&entity, EntityMessage::<E>::Prepare(preparation)).await?;
+        self.last = Some(entity);
+        match is_prepared.await {
+            Ok(Prepared { unit, verdict }) => {
+                self.units.push(unit);
+                self.verdicts.push(verdict);
+                Ok(Member { settled })
+            }
+            // Refused: the reason is in the reply.
+            Err(_) => match node.await_outcome(settled).await {
+                Err(error) => Err(error),
+                Ok(_) => Err(SubmitError::OutcomeUnknown),
+            },
+        }
+    }
+
+    /// Commits all members in one transaction; afterwards each [`Member`] has its outcome.
+    ///
+    /// # Errors
+    /// Why nothing took effect.
+    pub async fn commit(self) -> Result<(), SubmitError> {
+        let Self { runtime, mut units, verdicts, .. } = self;
+        let Some(last) = units.last_mut() else { return Ok(()) };
+        let (sender, settled) = oneshot::channel();
+        last.done = Box::new(move |result| drop(sender.send(result.map(|_| ()))));
+        for (residency, _) in units.iter().filter_map(|unit| unit.origin.as_ref()) {
+            residency.unit_sent();
+        }
+        if !runtime.inner.committer.send(Work { units }).await {
+            return Err(SubmitError::ShuttingDown);
+        }
+        let result = settled.await.unwrap_or(Err(CommitFailure::Discarded));
+        for verdict in verdicts {
+            // A member that is gone reloads from the store.
+            drop(verdict.send(result.clone()));
+        }
+        result.map_err(SubmitError::from)
+    }
+}

@@ -1,0 +1,214 @@
+//! One entity as a ractor actor: takes commands in mailbox order, decides, evolves speculatively
+//! and hands the outcome to the committer with the reply gated on durability (ACK-1, ORD-1).
+//!
+//! It never waits for a commit of its own, except as a member of an atomic group.
+
+use crate::decide::{Decider, UnitParts};
+use crate::error::SubmitError;
+use crate::load;
+use crate::node::NodeInner;
+use crate::residency::{InFlight, Residency};
+use crate::submit::{Outcome, OutcomeSender, Preparation, Prepared, Submission};
+use crate::unit::{CommitFailure, Unit, Work};
+use actors_core::Entity;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What an entity's actor is sent.
+pub(crate) enum EntityMessage<E: Entity> {
+    /// Decide a command.
+    Submit(Box<Submission<E>>),
+    /// Decide a command as a member of an atomic group.
+    Prepare(Box<Preparation<E>>),
+    /// Write a snapshot if there is something new, and say when it is durable.
+    Rest(oneshot::Sender<()>),
+}
+
+impl<E: Entity> EntityMessage<E> {
+    /// Notes the place with the entity that the message holds until it is settled.
+    pub(crate) fn set_place(&mut self, place: InFlight) {
+        match self {
+            Self::Submit(submission) => submission.places.entity = Some(place),
+            Self::Prepare(preparation) => preparation.submission.places.entity = Some(place),
+            Self::Rest(_) => {}
+        }
+    }
+}
+
+/// The actor behaviour; the state is in [`Resident`].
+pub(crate) struct EntityActor<E: Entity>(pub(crate) std::marker::PhantomData<fn() -> E>);
+
+/// What the actor is started with.
+pub(crate) struct Start<E: Entity> {
+    pub(crate) node: Arc<NodeInner>,
+    pub(crate) residency: Arc<Residency>,
+    pub(crate) loaded: load::Loaded<E::State>,
+}
+
+/// The actor's state.
+pub(crate) struct Resident<E: Entity> {
+    decider: Decider<E>,
+    node: Arc<NodeInner>,
+    residency: Arc<Residency>,
+}
+
+impl<E: Entity> Actor for EntityActor<E> {
+    type Msg = EntityMessage<E>;
+    type State = Resident<E>;
+    type Arguments = Start<E>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        start: Start<E>,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let decider = Decider::new(start.residency.entity.clone(), start.loaded, &start.node);
+        Ok(Resident { decider, node: start.node, residency: start.residency })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        resident: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            EntityMessage::Submit(submission) => resident.submit(*submission).await,
+            EntityMessage::Prepare(preparation) => resident.prepare(*preparation).await,
+            EntityMessage::Rest(done) => resident.rest(done).await,
+        }
+        Ok(())
+    }
+}
+
+impl<E: Entity> Resident<E> {
+    /// Drops speculative state that a failed commit made void.
+    async fn refresh(&mut self) -> Result<(), SubmitError> {
+        if !self.residency.is_discarded(self.decider.generation) {
+            return Ok(());
+        }
+        // Units of the void state that still wait fail by themselves; then the store is current.
+        self.residency.units_settled().await;
+        let snapshot = self.node.store.begin().await?;
+        let loaded = load::load::<E>(&*snapshot, &self.residency.entity).await?;
+        self.decider.reset(loaded);
+        self.node.metrics.entities_reloaded.add(1);
+        Ok(())
+    }
+
+    async fn submit(&mut self, submission: Submission<E>) {
+        let Submission { envelope, attachments, reply, places } = submission;
+        if let Err(error) = self.refresh().await {
+            return answer(reply, Err(error));
+        }
+        let Some(permit) = self.node.committer.reserve().await else {
+            return answer(reply, Err(SubmitError::ShuttingDown));
+        };
+        match self.decider.decide(&self.node, envelope, attachments).await {
+            Ok(decided) => {
+                let metrics = Arc::clone(&self.node.metrics);
+                let (parts, outcome) = decided.into_parts();
+                let done = Box::new(move |committed: Result<u64, CommitFailure>| {
+                    let _until_now = places;
+                    let result = committed.map_err(SubmitError::from).and(outcome);
+                    crate::decide::count(&metrics, &result);
+                    answer(reply, result);
+                });
+                let unit = parts.into_unit(&self.residency, self.decider.generation, done);
+                self.residency.unit_sent();
+                permit.send(Work { units: vec![unit] });
+            }
+            Err(error) => answer(reply, Err(error)),
+        }
+    }
+
+    /// Decides, hands the unit to the group's coordinator and holds still until the group is
+    /// settled, so that nothing else is decided on a state that may be taken back.
+    async fn prepare(&mut self, preparation: Preparation<E>) {
+        let Preparation { submission, prepared } = preparation;
+        let Submission { envelope, attachments, reply, places } = submission;
+        if let Err(error) = self.refresh().await {
+            return answer(reply, Err(error));
+        }
+        let before = self.decider.mark();
+        let decided = match self.decider.decide(&self.node, envelope, attachments).await {
+            Ok(decided) => decided,
+            Err(error) => return answer(reply, Err(error)),
+        };
+        if decided.is_refused() {
+            // The refusal is audited by the coordinator's abort; this member has no effect.
+            let (parts, outcome) = decided.into_parts();
+            self.send_alone(parts).await;
+            return answer(reply, outcome);
+        }
+        let (parts, outcome) = decided.into_parts();
+        let (verdict, settled) = oneshot::channel();
+        let unit = parts.into_unit(&self.residency, self.decider.generation, Box::new(|_| {}));
+        if prepared.send(Prepared { unit, verdict }).is_err() {
+            self.decider.restore(before);
+            return answer(reply, Err(SubmitError::OutcomeUnknown));
+        }
+        let result = match settled.await {
+            Ok(Ok(())) => outcome,
+            Ok(Err(failure)) => {
+                self.decider.restore(before);
+                Err(failure.into())
+            }
+            // The coordinator is gone before it handed the group in: nothing took effect.
+            Err(_) => {
+                self.decider.restore(before);
+                Err(SubmitError::OutcomeUnknown)
+            }
+        };
+        drop(places);
+        crate::decide::count(&self.node.metrics, &result);
+        answer(reply, result);
+    }
+
+    async fn send_alone(&self, parts: UnitParts) {
+        let unit = parts.into_unit(&self.residency, self.decider.generation, Box::new(|_| {}));
+        self.residency.unit_sent();
+        if !self.node.committer.send(Work { units: vec![unit] }).await {
+            self.residency.unit_settled();
+        }
+    }
+
+    async fn rest(&mut self, done: oneshot::Sender<()>) {
+        if self.refresh().await.is_err() {
+            return;
+        }
+        let Some(rows) = self.decider.snapshot_rows() else {
+            notify(done);
+            return;
+        };
+        let metrics = Arc::clone(&self.node.metrics);
+        let unit = Unit {
+            origin: Some((Arc::clone(&self.residency), self.decider.generation)),
+            audit: None,
+            mutations: rows,
+            preconditions: Vec::new(),
+            outbox: Vec::new(),
+            done: Box::new(move |committed| {
+                if committed.is_ok() {
+                    metrics.snapshots_written.add(1);
+                    notify(done);
+                }
+            }),
+        };
+        self.residency.unit_sent();
+        if !self.node.committer.send(Work { units: vec![unit] }).await {
+            self.residency.unit_settled();
+        }
+    }
+}
+
+/// A caller that is gone needs no answer; the commit stands either way.
+fn answer<R>(reply: OutcomeSender<R>, result: Result<Outcome<R>, SubmitError>) {
+    drop(reply.send(result));
+}
+
+/// Nobody listens when the passivator gave up; resting is only a hint.
+fn notify(done: oneshot::Sender<()>) {
+    let _is_heard = done.send(()).is_ok();
+}

@@ -1,0 +1,133 @@
+//! Why a command did not get its result, as values with stable codes.
+
+use actors_core::{DecodeError, Rejection};
+use actors_store::{CommitError, ReadError};
+use schema_types::error_code::ErrorCode;
+
+/// Why a command or a read did not get its result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The entity refused; audited, no effect.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// No room for more work now (LIM-1); nothing was done.
+    #[error("no room for more work: {what}; retry after {retry_after_ms} ms")]
+    Overloaded {
+        /// Which limit was reached.
+        what: &'static str,
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// The command's name was used before with other content (ONCE-1); no effect.
+    #[error("command id was used before with other content")]
+    CommandIdReused,
+    /// A row that the command needs absent is there, or the other way round; no effect.
+    #[error("a precondition of the command does not hold")]
+    Precondition,
+    /// The actor failed while it worked on the command; retry with the same id.
+    #[error("entity failed and was restarted from the store")]
+    EntityFailed,
+    /// The command took longer than its deadline; retry with the same id to learn the outcome.
+    #[error("deadline exceeded, outcome unknown")]
+    OutcomeUnknown,
+    /// The store stopped for good.
+    #[error("store stopped: {reason}")]
+    StoreStopped {
+        /// First cause.
+        reason: String,
+    },
+    /// The disk is full; nothing was done.
+    #[error("disk is full")]
+    DiskFull,
+    /// Stored bytes are damaged; they are never served.
+    #[error("stored data are damaged: {place}")]
+    Damaged {
+        /// Where, never a key.
+        place: String,
+    },
+    /// The command is larger than one transaction can be.
+    #[error("command is too large: {bytes} bytes")]
+    TooLarge {
+        /// Size of its mutations.
+        bytes: usize,
+    },
+    /// The node is shutting down.
+    #[error("node is shutting down")]
+    ShuttingDown,
+}
+
+impl SubmitError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Rejected(rejection) => rejection.code,
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
+            Self::CommandIdReused => ErrorCode::CommandIdReused,
+            Self::Precondition => ErrorCode::Hl7ControlIdReused,
+            Self::EntityFailed => ErrorCode::EntityFailed,
+            Self::OutcomeUnknown => ErrorCode::DeadlineExceeded,
+            Self::StoreStopped { .. } => ErrorCode::StoreStopped,
+            Self::DiskFull => ErrorCode::DiskFull,
+            Self::Damaged { .. } => ErrorCode::DataDamaged,
+            Self::TooLarge { .. } => ErrorCode::EntityLimit,
+            Self::ShuttingDown => ErrorCode::ShuttingDown,
+        }
+    }
+
+    /// Whether the same command may succeed later without any change.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Overloaded { .. }
+                | Self::EntityFailed
+                | Self::OutcomeUnknown
+                | Self::DiskFull
+                | Self::ShuttingDown
+                | Self::StoreStopped { .. }
+        )
+    }
+}
+
+impl From<ReadError> for SubmitError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TooOld => Self::Overloaded {
+                what: "snapshot age",
+                retry_after_ms: crate::limits::RETRY_AFTER_MS,
+            },
+            ReadError::Corrupt { place } => Self::Damaged { place },
+            ReadError::Stopped { reason } | ReadError::Failed { reason } => {
+                Self::StoreStopped { reason }
+            }
+        }
+    }
+}
+
+impl From<CommitError> for SubmitError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict | CommitError::TooOld => Self::Overloaded {
+                what: "conflicting commits",
+                retry_after_ms: crate::limits::RETRY_AFTER_MS,
+            },
+            CommitError::Overloaded { retry_after_ms } => {
+                Self::Overloaded { what: "store queue", retry_after_ms }
+            }
+            CommitError::NoSpace => Self::DiskFull,
+            CommitError::UnknownResult { .. } => Self::OutcomeUnknown,
+            CommitError::Stopped { reason } => Self::StoreStopped { reason },
+            CommitError::TooLarge { bytes, .. }
+            | CommitError::KeyTooLarge { bytes, .. }
+            | CommitError::ValueTooLarge { bytes, .. } => Self::TooLarge { bytes },
+            CommitError::Invalid { reason } => Self::StoreStopped { reason: reason.to_owned() },
+        }
+    }
+}
+
+impl From<DecodeError> for SubmitError {
+    fn from(error: DecodeError) -> Self {
+        Self::Damaged { place: format!("{}: {}", error.what, error.reason) }
+    }
+}

@@ -1,0 +1,44 @@
+//! Every limit of the runtime, by name (LIM-1). Past one, callers get `Overloaded`.
+
+/// Commands of one entity that may wait or be in flight at once.
+pub const ENTITY_IN_FLIGHT_MAX: u32 = 512;
+/// Commands of one node that may wait or be in flight at once.
+pub const NODE_IN_FLIGHT_MAX: usize = 16_384;
+/// Units that may wait for the committer.
+pub const COMMIT_QUEUE_UNITS_MAX: usize = 32_768;
+/// Units in one transaction.
+pub const BATCH_UNITS_MAX: usize = 4_096;
+/// Bytes of mutations after which a batch is closed.
+pub const BATCH_BYTES_WANTED_MAX: usize = 1_000_000;
+/// Bytes above which bodies are written ahead of the atomic commit that refers to them.
+pub const UNIT_INLINE_BYTES_MAX: usize = 2_000_000;
+/// Bytes of a value stored in place; longer ones are stored by digest in chunks.
+pub const VALUE_INLINE_BYTES_MAX: usize = 90_000;
+/// Bytes of one staging transaction.
+pub const STAGE_BYTES_MAX: usize = 900_000;
+/// Commands whose names an actor remembers itself; older ones are looked up in the store.
+pub const RECENT_COMMANDS_MAX: usize = 64;
+/// Messages that one decision may send.
+pub const SENDS_PER_COMMAND_MAX: usize = 1_023;
+/// Outbox messages that may wait in one lane in memory; more wait in the store.
+pub const OUTBOX_LANE_MAX: usize = 1_024;
+/// Lanes of the outbox dispatcher; messages of one sender share a lane and keep their order.
+pub const OUTBOX_LANES: usize = 64;
+/// Timers fired per shard and turn.
+pub const TIMERS_PER_TURN_MAX: usize = 256;
+/// Entities that the passivator may be told about at once; the rest waits for its sweep.
+pub const PASSIVATION_QUEUE_MAX: usize = 4_096;
+/// Keys of one page when a range is read to its end.
+pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// Journal rows that a timeline or replay reads for one request.
+pub const REPLAY_ROWS_MAX: usize = 1_000_000;
+/// Retry hint that goes with `Overloaded`, in milliseconds.
+pub const RETRY_AFTER_MS: u64 = 50;
+/// Audit leaves between heads that are kept for good.
+pub const HEAD_INTERVAL_LEAVES: u64 = 1_024;
+
+const _: () = assert!(NODE_IN_FLIGHT_MAX < COMMIT_QUEUE_UNITS_MAX);
+const _: () = assert!(VALUE_INLINE_BYTES_MAX < actors_store::limits::VALUE_BYTES_MAX);
+const _: () = assert!(
+    UNIT_INLINE_BYTES_MAX + BATCH_BYTES_WANTED_MAX < actors_store::limits::TRANSACTION_BYTES_MAX
+);

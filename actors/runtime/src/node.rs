@@ -1,0 +1,313 @@
+//! The runtime of one node: assembled from the store, a clock and a signing key; takes commands,
+//! answers when they are durable, runs outbox, timers and passivation until it is shut down.
+
+use crate::audit_log::AuditLogs;
+use crate::committer::{self, CommitterHandle, CommitterParts};
+use crate::config::RuntimeConfig;
+use crate::directory::{self, Directory, FailureHook, HostedEntity, Supervision};
+use crate::error::SubmitError;
+use crate::metrics::Metrics;
+use crate::outbox::{self, OutboxHandle};
+use crate::ownership::Ownership;
+use crate::supervisor::EntitySupervisor;
+use crate::timers;
+use crate::unit::{CommitFailure, Unit, Work};
+use actors_audit::HeadSigner;
+use actors_device::Device;
+use actors_facility::Facility;
+use actors_patient::Patient;
+use actors_store::{CommitRequest, Mutation, Snapshot, Store, keys};
+use node_env::Clock;
+use ractor::{Actor, ActorCell, ActorId};
+use schema_types::audit::AuditDraft;
+use schema_types::ids::ShardCount;
+use schema_types::time::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// What the runtime stands on.
+pub struct RuntimeParts {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Signs audit heads (AUD-2).
+    pub signer: Arc<HeadSigner>,
+    /// Settings.
+    pub config: RuntimeConfig,
+}
+
+/// The runtime of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    pub(crate) inner: Arc<NodeInner>,
+}
+
+#[doc(hidden)]
+pub struct NodeInner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: RuntimeConfig,
+    pub(crate) shards: ShardCount,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) committer: CommitterHandle,
+    pub(crate) outbox: OutboxHandle,
+    pub(crate) admission: Arc<Semaphore>,
+    pub(crate) patients: Directory<Patient>,
+    pub(crate) devices: Directory<Device>,
+    pub(crate) facilities: Directory<Facility>,
+    supervision: Supervision,
+    stopped: watch::Receiver<Option<String>>,
+    ending: watch::Sender<bool>,
+    signer: Arc<HeadSigner>,
+}
+
+impl HostedEntity for Patient {
+    fn directory(node: &NodeInner) -> &Directory<Self> {
+        &node.patients
+    }
+}
+
+impl HostedEntity for Device {
+    fn directory(node: &NodeInner) -> &Directory<Self> {
+        &node.devices
+    }
+}
+
+impl HostedEntity for Facility {
+    fn directory(node: &NodeInner) -> &Directory<Self> {
+        &node.facilities
+    }
+}
+
+impl NodeInner {
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.clock.wall_unix_micros())
+    }
+
+    pub(crate) fn supervisor(&self) -> Option<ActorCell> {
+        self.supervision.supervisor()
+    }
+
+    pub(crate) fn on_failure(&self, actor: ActorId, hook: FailureHook) {
+        self.supervision.on_failure(actor, hook);
+    }
+
+    pub(crate) fn take_failure_hook(&self, actor: ActorId) -> Option<FailureHook> {
+        self.supervision.take(actor)
+    }
+
+    pub(crate) fn forget_failure_hook(&self, actor: ActorId) {
+        drop(self.supervision.take(actor));
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        *self.ending.borrow()
+    }
+
+    /// Waits; `false` when the node ends meanwhile.
+    pub(crate) async fn wait_ms(&self, ms: u64) -> bool {
+        let mut ending = self.ending.subscribe();
+        let wait = ending.wait_for(|ending| *ending);
+        tokio::time::timeout(Duration::from_millis(ms), wait).await.is_err()
+    }
+
+    /// Commits rows that belong to no decision.
+    pub(crate) async fn commit_rows(&self, rows: Vec<Mutation>) -> Result<(), SubmitError> {
+        self.commit_unit(None, rows).await
+    }
+
+    async fn commit_unit(
+        &self,
+        audit: Option<AuditDraft>,
+        mutations: Vec<Mutation>,
+    ) -> Result<(), SubmitError> {
+        let (sender, settled) = oneshot::channel();
+        let unit = Unit {
+            origin: None,
+            audit,
+            mutations,
+            preconditions: Vec::new(),
+            outbox: Vec::new(),
+            done: Box::new(move |result: Result<u64, CommitFailure>| drop(sender.send(result))),
+        };
+        if !self.committer.send(Work { units: vec![unit] }).await {
+            return Err(SubmitError::ShuttingDown);
+        }
+        match settled.await {
+            Ok(result) => result.map(|_| ()).map_err(SubmitError::from),
+            Err(_) => Err(SubmitError::OutcomeUnknown),
+        }
+    }
+}
+
+impl Runtime {
+    /// Starts the runtime: checks the shard count, loads the audit logs, claims every shard,
+    /// delivers what an earlier run left in the outbox.
+    ///
+    /// # Errors
+    /// [`SubmitError::Damaged`] when stored data contradict themselves, [`SubmitError::StoreStopped`]
+    /// when the store cannot be used.
+    pub async fn start(parts: RuntimeParts) -> Result<Self, SubmitError> {
+        let RuntimeParts { store, clock, signer, config } = parts;
+        let shards = shard_count(&store, config.shards).await?;
+        let snapshot = store.begin().await?;
+        let logs = AuditLogs::load(&*snapshot, shards, Arc::clone(&signer)).await?;
+        drop(snapshot);
+        let ownership = Ownership::claim(&store, &config.node, shards.0).await?;
+        let metrics = Arc::new(Metrics::default());
+        let (handle, queue) = committer::queue();
+        let (outbox, lanes) = outbox::lanes();
+        let (stopped_sender, stopped) = watch::channel(None);
+        tokio::spawn(committer::run(
+            CommitterParts {
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+                logs,
+                ownership,
+                shards,
+                metrics: Arc::clone(&metrics),
+                outbox: outbox.clone(),
+                stopped: stopped_sender,
+            },
+            queue,
+        ));
+        let resident_max = config.resident_entities_max;
+        let idle = config.idle_seconds_max;
+        let inner = Arc::new(NodeInner {
+            admission: Arc::new(Semaphore::new(config.in_flight_max)),
+            patients: Directory::new(resident_max, idle),
+            devices: Directory::new(resident_max, idle),
+            facilities: Directory::new(resident_max, idle),
+            committer: handle,
+            outbox,
+            supervision: Supervision::default(),
+            stopped,
+            ending: watch::Sender::new(false),
+            store,
+            clock,
+            config,
+            shards,
+            metrics,
+            signer,
+        });
+        let runtime = Self { inner };
+        runtime.start_tasks(lanes).await?;
+        Ok(runtime)
+    }
+
+    async fn start_tasks(&self, lanes: outbox::OutboxLanes) -> Result<(), SubmitError> {
+        let node = &self.inner;
+        let (supervisor, _task) = Actor::spawn(None, EntitySupervisor, Arc::downgrade(node))
+            .await
+            .map_err(|_| SubmitError::EntityFailed)?;
+        node.supervision.set_supervisor(supervisor.get_cell());
+        outbox::start(node, lanes);
+        tokio::spawn(timers::run(Arc::clone(node)));
+        tokio::spawn(directory::passivate::<Patient>(Arc::clone(node)));
+        tokio::spawn(directory::passivate::<Device>(Arc::clone(node)));
+        tokio::spawn(directory::passivate::<Facility>(Arc::clone(node)));
+        Ok(())
+    }
+
+    /// A snapshot of what is durable now.
+    ///
+    /// # Errors
+    /// [`SubmitError`] when the store cannot be read.
+    pub async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, SubmitError> {
+        Ok(self.inner.store.begin().await?)
+    }
+
+    /// Commits rows with an audit record (AUD-1): for what no entity decides, such as quarantine.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; nothing was done unless it is [`SubmitError::OutcomeUnknown`].
+    pub async fn record(&self, audit: AuditDraft, rows: Vec<Mutation>) -> Result<(), SubmitError> {
+        self.inner.commit_unit(Some(audit), rows).await
+    }
+
+    /// Archives raw bytes under their digest ahead of the command that refers to them.
+    ///
+    /// # Errors
+    /// [`SubmitError`] when the store refuses.
+    pub async fn archive(&self, content: &[u8]) -> Result<(), SubmitError> {
+        let digest = schema_types::ids::MessageDigest::of(content);
+        crate::blob::stage(&self.inner.store, crate::blob::chunk_rows(digest, content)).await
+    }
+
+    /// The node's wall time, for `now` in envelopes (TIME-1).
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Resident patients, devices and facilities.
+    #[must_use]
+    pub fn resident(&self) -> (usize, usize, usize) {
+        let node = &self.inner;
+        (node.patients.len(), node.devices.len(), node.facilities.len())
+    }
+
+    /// Why the store stopped, if it did.
+    #[must_use]
+    pub fn stop_reason(&self) -> Option<String> {
+        self.inner.stopped.borrow().clone()
+    }
+
+    /// Waits until the store stops for good; gives the reason.
+    pub async fn stopped(&self) -> String {
+        let mut stopped = self.inner.stopped.clone();
+        let reason = stopped.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
+    }
+
+    /// The number of shards.
+    #[must_use]
+    pub fn shards(&self) -> ShardCount {
+        self.inner.shards
+    }
+
+    /// The public key that verifies audit heads (AUD-2).
+    #[must_use]
+    pub fn audit_public_key(&self) -> [u8; 32] {
+        self.inner.signer.public()
+    }
+
+    /// Takes no more commands and waits until those in flight are settled, at most `grace_ms`.
+    /// `true` when all were.
+    pub async fn shut_down(&self, grace_ms: u64) -> bool {
+        let node = &self.inner;
+        node.ending.send_replace(true);
+        let all = u32::try_from(node.config.in_flight_max).unwrap_or(u32::MAX);
+        let settled = node.admission.acquire_many(all);
+        let drained = tokio::time::timeout(Duration::from_millis(grace_ms), settled).await;
+        if let Some(supervisor) = node.supervision.supervisor() {
+            supervisor.stop(None);
+        }
+        drained.is_ok()
+    }
+}
+
+/// The shard count of the data: written once, then the configured one is only a wish.
+async fn shard_count(store: &Arc<dyn Store>, wanted: u16) -> Result<ShardCount, SubmitError> {
+    let key = keys::meta("shard-count");
+    if let Some(value) = store.begin().await?.get(&key).await? {
+        let bytes = <[u8; 2]>::try_from(&value[..])
+            .map_err(|_| SubmitError::Damaged { place: "shard count".to_owned() })?;
+        return Ok(ShardCount(u16::from_be_bytes(bytes)));
+    }
+    let wanted = wanted.max(1);
+    let request = CommitRequest {
+        mutations: vec![Mutation::set(key, wanted.to_be_bytes().to_vec())],
+        ..CommitRequest::default()
+    };
+    store.commit(request).await?;
+    Ok(ShardCount(wanted))
+}

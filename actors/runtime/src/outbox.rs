@@ -1,0 +1,208 @@
+//! The outbox dispatcher: hands stored messages to their receivers until each has had its effect.
+//!
+//! A message is a row written with its cause. The receiver's commit clears the row and requires
+//! that it is still there, so that the effect happens exactly once (ONCE-1) however often the
+//! message is handed over. Messages of one sender keep their order (ORD-1): they share a lane.
+
+use crate::audit_log::entity_ref;
+use crate::blob;
+use crate::error::SubmitError;
+use crate::limits::{OUTBOX_LANE_MAX, OUTBOX_LANES, PAGE_ITEMS_MAX};
+use crate::node::NodeInner;
+use crate::submit::Attachments;
+use crate::unit::{OutboxSend, Precondition};
+use actors_core::{Envelope, Notice};
+use actors_store::keys::Family;
+use actors_store::{Mutation, RangeQuery, keys};
+use bytes::Bytes;
+use schema_types::ids::{CommandId, EntityId, MessageDigest, PrincipalId, SourceId};
+use schema_wire::journal::StoredNotice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
+
+/// How long a lane waits before it tries a refused delivery again.
+const RETRY_MS: u64 = 100;
+/// How often the store is searched for messages that found no room in a lane.
+const SWEEP_MS: u64 = 500;
+/// The purpose under which entities act on each other.
+pub(crate) const SYSTEM_PURPOSE: &str = "TREAT";
+
+/// Where the committer offers messages whose cause is durable.
+#[derive(Clone)]
+pub(crate) struct OutboxHandle {
+    lanes: Arc<Vec<mpsc::Sender<OutboxSend>>>,
+    overflowed: Arc<AtomicBool>,
+}
+
+/// The receiving ends, for [`start`].
+pub(crate) struct OutboxLanes(Vec<mpsc::Receiver<OutboxSend>>);
+
+/// Lanes and the handle that feeds them.
+pub(crate) fn lanes() -> (OutboxHandle, OutboxLanes) {
+    let (senders, receivers) = (0..OUTBOX_LANES).map(|_| mpsc::channel(OUTBOX_LANE_MAX)).unzip();
+    let handle =
+        OutboxHandle { lanes: Arc::new(senders), overflowed: Arc::new(AtomicBool::new(false)) };
+    (handle, OutboxLanes(receivers))
+}
+
+impl OutboxHandle {
+    /// Offers a message. A full lane is no loss: the row is in the store and the sweep finds it.
+    pub(crate) fn offer(&self, send: OutboxSend) {
+        let lanes = u64::try_from(self.lanes.len()).unwrap_or(1);
+        let lane = usize::try_from(send.sender.hash() % lanes).unwrap_or(0);
+        if self.lanes[lane].try_send(send).is_err() {
+            self.overflowed.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Starts the lanes and the sweep; they end with the node.
+pub(crate) fn start(node: &Arc<NodeInner>, lanes: OutboxLanes) {
+    for lane in lanes.0 {
+        let node = Arc::clone(node);
+        tokio::spawn(run_lane(node, lane));
+    }
+    let node = Arc::clone(node);
+    tokio::spawn(async move {
+        // What an earlier run of the node left undelivered comes first.
+        sweep(&node).await;
+        while node.wait_ms(SWEEP_MS).await {
+            if node.outbox.overflowed.swap(false, Ordering::AcqRel) {
+                sweep(&node).await;
+            }
+        }
+    });
+}
+
+async fn run_lane(node: Arc<NodeInner>, mut lane: mpsc::Receiver<OutboxSend>) {
+    while let Some(send) = lane.recv().await {
+        while !deliver(&node, &send).await {
+            if !node.wait_ms(RETRY_MS).await {
+                return;
+            }
+        }
+    }
+}
+
+/// Offers every stored message again. Duplicates are harmless: the row is gone after the first.
+async fn sweep(node: &Arc<NodeInner>) {
+    let Ok(snapshot) = node.store.begin().await else { return };
+    let mut query = Some(RangeQuery::forward(keys::family_range(Family::Outbox), PAGE_ITEMS_MAX));
+    while let Some(current) = query {
+        let Ok(page) = snapshot.range(current.clone()).await else {
+            node.outbox.overflowed.store(true, Ordering::Release);
+            return;
+        };
+        for (key, value) in &page.items {
+            let Ok(content) = blob::unpack(&*snapshot, value).await else {
+                tracing::error!("outbox row is damaged");
+                continue;
+            };
+            match schema_wire::journal::decode_outbox(&content) {
+                Ok(record) => node.outbox.offer(OutboxSend {
+                    key: key.clone(),
+                    sender: record.sender,
+                    record: Bytes::from(content),
+                }),
+                Err(error) => tracing::error!(error = %error, "outbox row does not decode"),
+            }
+        }
+        query = current.after(&page);
+    }
+}
+
+/// Hands one message over; `true` when it needs no further try.
+async fn deliver(node: &Arc<NodeInner>, send: &OutboxSend) -> bool {
+    let record = match schema_wire::journal::decode_outbox(&send.record) {
+        Ok(record) => record,
+        Err(error) => {
+            tracing::error!(error = %error, "outbox message does not decode");
+            return true;
+        }
+    };
+    let attachments = Attachments {
+        once: false,
+        rows: vec![Mutation::clear(send.key.clone())],
+        preconditions: vec![Precondition::Present(send.key.clone())],
+        ..Attachments::default()
+    };
+    let sequence = record.sequence;
+    let envelope = |receiver: EntityId, content: MessageDigest| Envelope {
+        entity: receiver,
+        source: SourceId::new(format!("outbox:{:016x}", send.sender.hash())),
+        command_id: CommandId::new(sequence.to_string()),
+        content,
+        principal: PrincipalId::new("system:outbox"),
+        purpose: SYSTEM_PURPOSE.to_owned(),
+        now: node.now(),
+        message: None,
+        command: (),
+    };
+    let content = MessageDigest::of(&send.record);
+    let receiver = record.receiver.clone();
+    let result = match record.notice {
+        StoredNotice::Patient(notice) => {
+            node.submit_notice::<actors_patient::Patient>(
+                envelope(receiver, content),
+                Notice::Patient(notice),
+                attachments,
+            )
+            .await
+        }
+        StoredNotice::Device(notice) => {
+            node.submit_notice::<actors_device::Device>(
+                envelope(receiver, content),
+                Notice::Device(notice),
+                attachments,
+            )
+            .await
+        }
+        StoredNotice::Facility(notice) => {
+            node.submit_notice::<actors_facility::Facility>(
+                envelope(receiver, content),
+                Notice::Facility(notice),
+                attachments,
+            )
+            .await
+        }
+    };
+    settle(node, &record.receiver, send, result).await
+}
+
+async fn settle(
+    node: &Arc<NodeInner>,
+    receiver: &EntityId,
+    send: &OutboxSend,
+    result: Result<(), SubmitError>,
+) -> bool {
+    match result {
+        Ok(()) => {
+            node.metrics.outbox_delivered.add(1);
+            true
+        }
+        // Delivered before: the row is gone.
+        Err(SubmitError::Precondition) => true,
+        Err(SubmitError::Rejected(rejection)) => {
+            // The receiver cannot ever take it. The refusal is audited; the row must not wedge
+            // the lane (LIVE-1), so it is cleared by a commit of its own.
+            node.metrics.outbox_refused.add(1);
+            tracing::warn!(code = %rejection.code, kind = receiver.kind().name(), "outbox message refused");
+            node.commit_rows(vec![Mutation::clear(send.key.clone())]).await.is_ok()
+        }
+        Err(error) => {
+            tracing::debug!(code = %error.code(), "outbox delivery will be tried again");
+            false
+        }
+    }
+}
+
+/// The sequence of an outbox message: the journal sequence that caused it and its place there.
+pub(crate) fn send_sequence(journal_sequence: u64, place: usize) -> u64 {
+    (journal_sequence << 10) | u64::try_from(place).unwrap_or(u64::MAX)
+}
+
+/// The row key of an outbox message.
+pub(crate) fn row_key(sender: &EntityId, sequence: u64) -> Bytes {
+    keys::outbox(entity_ref(sender), sequence)
+}

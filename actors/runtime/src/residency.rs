@@ -1,0 +1,96 @@
+//! What is shared between an entity's actor, its callers, the committer and the passivator:
+//! counters that say whether the entity may be put to sleep, and the generation of its
+//! speculative state.
+
+use schema_types::ids::EntityId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use tokio::sync::Notify;
+
+/// The shared part of one resident entity.
+#[derive(Debug)]
+pub(crate) struct Residency {
+    pub(crate) entity: EntityId,
+    /// Commands that wait or are in flight.
+    in_flight: AtomicU32,
+    /// Units handed to the committer and not yet settled.
+    units: AtomicU32,
+    /// Generations up to and including this one were discarded by a failed commit.
+    discarded_generation: AtomicU64,
+    failed: AtomicBool,
+    settled: Notify,
+}
+
+impl Residency {
+    pub(crate) fn new(entity: EntityId) -> Self {
+        Self {
+            entity,
+            in_flight: AtomicU32::new(0),
+            units: AtomicU32::new(0),
+            discarded_generation: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            settled: Notify::new(),
+        }
+    }
+
+    /// Takes a place among the commands in flight; `None` when all are taken (LIM-1).
+    pub(crate) fn enter(self: &Arc<Self>, in_flight_max: u32) -> Option<InFlight> {
+        let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
+        if before >= in_flight_max {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(InFlight(Arc::clone(self)))
+    }
+
+    pub(crate) fn unit_sent(&self) {
+        self.units.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn unit_settled(&self) {
+        self.units.fetch_sub(1, Ordering::AcqRel);
+        self.settled.notify_waiters();
+    }
+
+    /// Waits until the committer holds no unit of this entity.
+    pub(crate) async fn units_settled(&self) {
+        loop {
+            let notified = self.settled.notified();
+            if self.units.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) == 0 && self.units.load(Ordering::Acquire) == 0
+    }
+
+    /// A commit of this generation failed: everything behind it is void (ACK-1).
+    pub(crate) fn discard(&self, generation: u64) {
+        self.discarded_generation.fetch_max(generation, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_discarded(&self, generation: u64) -> bool {
+        self.discarded_generation.load(Ordering::Acquire) >= generation
+    }
+
+    pub(crate) fn mark_failed(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}
+
+/// A place among the commands in flight of an entity; freed when dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Residency>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,93 @@
+//! What a caller hands in beside the command, and what comes back.
+
+use crate::error::SubmitError;
+use crate::residency::InFlight;
+use crate::unit::{CommitFailure, Precondition, Unit};
+use actors_core::{Entity, Envelope};
+use actors_store::Mutation;
+use bytes::Bytes;
+use schema_types::time::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// What goes into the same commit as the command's effect.
+#[derive(Debug, Default)]
+pub struct Attachments {
+    /// Whether the command's name is remembered and a repeat has no second effect (ONCE-1).
+    /// Reads leave it off: each is an access of its own.
+    pub once: bool,
+    /// The raw message to archive under its digest.
+    pub archive: Option<Bytes>,
+    /// Further rows.
+    pub rows: Vec<Mutation>,
+    /// What must hold for the command to take effect.
+    pub preconditions: Vec<Precondition>,
+}
+
+/// The result of a command that took effect, now or before.
+#[derive(Debug)]
+pub enum Outcome<R> {
+    /// Done by this call.
+    Done {
+        /// The entity's answer.
+        reply: R,
+        /// The journal sequence after the command.
+        sequence: u64,
+    },
+    /// Done by an earlier call with the same name and content (ONCE-1).
+    Repeated {
+        /// When it was done.
+        at: Timestamp,
+    },
+}
+
+impl<R> Outcome<R> {
+    /// The answer of a command that was done by this call.
+    #[must_use]
+    pub fn into_reply(self) -> Option<R> {
+        match self {
+            Self::Done { reply, .. } => Some(reply),
+            Self::Repeated { .. } => None,
+        }
+    }
+}
+
+pub(crate) type OutcomeSender<R> = oneshot::Sender<Result<Outcome<R>, SubmitError>>;
+
+/// Places that a command holds until it is settled (LIM-1).
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    pub(crate) entity: Option<InFlight>,
+    /// Held only to be given back.
+    pub(crate) _node: Option<OwnedSemaphorePermit>,
+}
+
+/// A command on its way to its actor.
+pub(crate) struct Submission<E: Entity> {
+    pub(crate) envelope: Envelope<E::Command>,
+    pub(crate) attachments: Attachments,
+    pub(crate) reply: OutcomeSender<E::Reply>,
+    pub(crate) places: Places,
+}
+
+/// One member of an atomic group, decided and held until the group is settled.
+pub(crate) struct Prepared {
+    pub(crate) unit: Unit,
+    /// Told by the coordinator whether the group became durable.
+    pub(crate) verdict: oneshot::Sender<Result<(), CommitFailure>>,
+}
+
+/// A request to decide now and wait for the group.
+pub(crate) struct Preparation<E: Entity> {
+    pub(crate) submission: Submission<E>,
+    pub(crate) prepared: oneshot::Sender<Prepared>,
+}
+
+impl From<CommitFailure> for SubmitError {
+    fn from(failure: CommitFailure) -> Self {
+        match failure {
+            CommitFailure::Precondition => Self::Precondition,
+            CommitFailure::Discarded => Self::EntityFailed,
+            CommitFailure::Store(error) => error.into(),
+        }
+    }
+}
