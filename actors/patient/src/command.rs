@@ -2,9 +2,9 @@
 //! gateways build them, `decide` judges them. No wire format here.
 
 use schema_types::clinical::{
-    Code, EncounterClass, Location, Movement, Observation, Provenance, ResourceKey, ResourceMeta,
+    EncounterClass, Location, Movement, Observation, Provenance, ResourceKey, ResourceMeta,
 };
-use schema_types::ids::{AlertId, EncounterId, EntityId, MessageDigest, ObservationId};
+use schema_types::ids::{AlertId, EncounterId, EntityId, ObservationId};
 use schema_types::measure::Measure;
 use schema_types::patient::{
     Alert, Demographics, DemographicsPatch, EncounterStatus, MeasuredValue, PatientNotice,
@@ -15,6 +15,7 @@ use schema_types::score::{Score, ScoreModel};
 use schema_types::time::Timestamp;
 use std::collections::BTreeMap;
 
+pub use actors_core::resource::{ResourceFacts, StoredVersion, WriteMode, WriteOutcome};
 pub use actors_core::stay::FoldedStay;
 
 /// What a patient can be asked.
@@ -62,7 +63,7 @@ pub enum Command {
     /// A durable timer fired. Answered by [`Reply::Done`].
     Timer(Timer),
     /// A question. Changes nothing, is audited, needs a purpose of use from
-    /// [`crate::limits::PURPOSES_OF_USE`].
+    /// [`actors_core::purpose::PURPOSES_OF_USE`].
     Read(Read),
 }
 
@@ -93,17 +94,6 @@ pub struct ObservationReport {
     /// Whether a patient never heard of becomes provisional; otherwise the command is rejected
     /// with `PatientUnknown`.
     pub provisional: bool,
-}
-
-/// How a resource is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteMode {
-    /// Must not exist (a deleted one is recreated).
-    Create,
-    /// Creates, replaces or recreates.
-    Update,
-    /// Deletes; deleting what is deleted already changes nothing.
-    Delete,
 }
 
 /// One write of a FHIR resource, with what the gateway read from its body.
@@ -148,21 +138,6 @@ impl ResourceWrite {
     }
 }
 
-/// What search and summaries need to know of a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ResourceFacts {
-    /// SHA-256 of the body as sent; the same digest as the current version is a repeat.
-    pub digest: MessageDigest,
-    /// The clinical date, if the resource has one.
-    pub date: Option<Timestamp>,
-    /// Codes.
-    pub codes: Vec<Code>,
-    /// Categories.
-    pub categories: Vec<Code>,
-    /// Short status for display.
-    pub status: String,
-}
-
 /// What a FHIR `Encounter` says about a stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncounterFact {
@@ -195,13 +170,22 @@ pub struct DeviceLink {
 }
 
 /// The id of an observation that a FHIR `Observation` resource holds: the resource's id for its own
-/// value, `{id}#{n}` (n from 1) for its components.
+/// value, `{id}.c{n}` (n from 0) for its components.
 #[must_use]
 pub fn observation_id(resource_id: &str, component: Option<usize>) -> ObservationId {
     match component {
         None => ObservationId::new(resource_id),
-        Some(number) => ObservationId::new(format!("{resource_id}#{number}")),
+        Some(index) => ObservationId::new(format!("{resource_id}.c{index}")),
     }
+}
+
+/// Whether an observation is one that [`observation_id`] names for this resource.
+#[must_use]
+pub fn is_observation_of(resource_id: &str, observation: &ObservationId) -> bool {
+    observation.as_str().strip_prefix(resource_id).is_some_and(|rest| {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        rest.is_empty() || rest.strip_prefix(".c").is_some_and(is_number)
+    })
 }
 
 /// A timer of this entity that fired.
@@ -306,32 +290,6 @@ pub struct Changes {
     pub scores: Vec<Score>,
     /// Alerts that were raised, changed or resolved, as they are afterwards.
     pub alerts: Vec<Alert>,
-}
-
-/// What became of one write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredVersion {
-    /// Type and id.
-    pub key: ResourceKey,
-    /// The current version afterwards; 0 when a resource that never existed was deleted.
-    pub version: u64,
-    /// When that version was stored.
-    pub updated_at: Timestamp,
-    /// What became of the write.
-    pub outcome: WriteOutcome,
-}
-
-/// What became of one write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteOutcome {
-    /// The resource is new, or was deleted before.
-    Created,
-    /// A new version replaces the one before.
-    Updated,
-    /// The resource is deleted now.
-    Deleted,
-    /// Nothing changed.
-    Unchanged,
 }
 
 /// One thing on a timeline.

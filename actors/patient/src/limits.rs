@@ -6,11 +6,6 @@ use schema_types::patient::{AlertCondition, Severity};
 use schema_types::score::ScoreModel;
 use schema_types::time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE};
 
-/// HL7 v3 PurposeOfUse codes for which a patient may be read. Marketing (`HMARKT`) is a known code
-/// and is refused like an unknown one.
-pub const PURPOSES_OF_USE: &[&str] =
-    &["TREAT", "ETREAT", "HPAYMT", "HOPERAT", "HRESCH", "PUBHLTH", "HSYSADMIN", "PATRQT"];
-
 /// Stays of one patient.
 pub const ENCOUNTERS_MAX: usize = 4_096;
 /// Movements of one stay. A long stay with a daily update for a year stays below.
@@ -63,6 +58,8 @@ pub const ESCALATION_MICROS_WARNING: i64 = 30 * MICROS_PER_MINUTE;
 /// How often one alert is escalated.
 pub const ESCALATIONS_MAX: u32 = 3;
 
+/// Values in one notice from a retired record to its survivor; more go in several.
+pub const CONTRIBUTION_VALUES_MAX: usize = 512;
 /// Depth of records retired into records retired into this one.
 pub const LINK_DEPTH_MAX: usize = 8;
 

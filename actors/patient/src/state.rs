@@ -23,3 +23,12 @@ pub fn condition_label(condition: &AlertCondition) -> String {
         AlertCondition::DeviceSilent(device) => format!("device-silent-{:016x}", device.hash()),
     }
 }
+
+/// The name of the timer that escalates an alert of this condition.
+#[must_use]
+pub fn timer_name(condition: &AlertCondition) -> String {
+    format!("{TIMER_PREFIX}{}", condition_label(condition))
+}
+
+/// How the names of escalation timers begin.
+pub(crate) const TIMER_PREFIX: &str = "alert/";

@@ -1,0 +1,85 @@
+//! Values that are critical by themselves: one alert per measure (PAT-2), ended by a later value
+//! that is not.
+
+use super::alerts::{self, Finding, Standing};
+use super::draft::Draft;
+use super::observations::Batch;
+use crate::limits::LATE_ALERT_MICROS_MAX;
+use crate::person::person_at;
+use crate::view::{Timeline, View};
+use schema_types::measure::Measure;
+use schema_types::patient::{AlertCondition, MeasuredValue};
+use schema_types::time::Timestamp;
+
+/// Judges the values of one command in the order of their times, then what became of measures that
+/// lost a value.
+pub(super) fn judge_values(draft: &mut Draft<'_>, batch: &mut Batch) {
+    batch.gained.sort_by_key(|(_, value)| value.effective_at);
+    for (measure, value) in &batch.gained {
+        judge_value(draft, *measure, value);
+    }
+    let is_gained = |measure: &Measure| batch.gained.iter().any(|(gained, _)| gained == measure);
+    for measure in batch.lost.iter().filter(|measure| !is_gained(measure)) {
+        end_without_reason(draft, *measure);
+    }
+}
+
+fn judge_value(draft: &mut Draft<'_>, measure: Measure, value: &MeasuredValue) {
+    let newest_at = |value: Option<&MeasuredValue>| value.map(|newest| newest.effective_at);
+    let before =
+        newest_at(draft.view_before(Timeline::Present).newest_value(measure, Timestamp::MAX));
+    let standing = if value.future_dated {
+        Standing::Future
+    } else if before.is_none_or(|before| value.effective_at >= before) {
+        Standing::Newest
+    } else {
+        Standing::Late
+    };
+    let newest = newest_at(draft.view(Timeline::Present).newest_value(measure, Timestamp::MAX));
+    let age_micros = newest.map_or(0, |newest| newest.micros_since(value.effective_at));
+    if standing == Standing::Late && age_micros > LATE_ALERT_MICROS_MAX {
+        return;
+    }
+    let finding = finding(draft, measure, value);
+    alerts::judge(draft, finding, standing);
+}
+
+/// Whether the newest value of a measure is another one than before this decision, not older.
+pub(super) fn has_newer(draft: &Draft<'_>, measure: Measure) -> bool {
+    let newest = |view: View<'_>| {
+        let value = view.newest_value(measure, Timestamp::MAX)?;
+        Some((value.effective_at, value.observation.clone(), value.value))
+    };
+    let before = newest(draft.view_before(Timeline::Present));
+    newest(draft.view(Timeline::Present)) > before
+}
+
+/// Judges the newest value of a measure.
+pub(super) fn judge_newest(draft: &mut Draft<'_>, measure: Measure) {
+    let newest = draft.view(Timeline::Present).newest_value(measure, Timestamp::MAX).cloned();
+    if let Some(newest) = newest {
+        let finding = finding(draft, measure, &newest);
+        alerts::judge(draft, finding, Standing::Newest);
+    }
+}
+
+/// Ends the alert of a measure whose newest remaining value, if any, is not critical.
+pub(super) fn end_without_reason(draft: &mut Draft<'_>, measure: Measure) {
+    let condition = AlertCondition::CriticalValue(measure);
+    let newest = draft.view(Timeline::Present).newest_value(measure, Timestamp::MAX).cloned();
+    let severity = newest.and_then(|newest| finding(draft, measure, &newest).severity);
+    if severity.is_none() {
+        alerts::end(draft, &condition);
+    }
+}
+
+fn finding(draft: &Draft<'_>, measure: Measure, value: &MeasuredValue) -> Finding {
+    let person = person_at(&draft.work().demographics, value.effective_at);
+    Finding {
+        condition: AlertCondition::CriticalValue(measure),
+        severity: actors_risk::critical_value_for(&person, measure, value.value),
+        observed_at: value.effective_at,
+        trigger: value.value,
+        observation: Some(value.observation.clone()),
+    }
+}
