@@ -2,7 +2,7 @@
 
 use schema_types::error_code::ErrorCode;
 
-/// HL7 v3 PurposeOfUse codes (code system 2.16.840.1.113883.5.8) for which data may be read, sorted.
+/// HL7 v3 PurposeOfUse codes (2.16.840.1.113883.5.8) for which data may be read, sorted.
 /// Marketing (`HMARKT`) is a known code and is refused like an unknown one.
 pub const PURPOSES_OF_USE: &[&str] =
     &["ETREAT", "HOPERAT", "HPAYMT", "HRESCH", "HSYSADMIN", "PATRQT", "PUBHLTH", "TREAT"];

@@ -217,19 +217,25 @@ fn plan_write(
     Some(meta)
 }
 
-/// The description of the current version of a resource.
+/// The current description of a resource, where the version asked for (absent: the current one)
+/// can be read.
 ///
 /// # Errors
-/// `FhirNotFound` when there never was one, `FhirGone` when it was deleted.
-pub fn current<'a>(
+/// `FhirNotFound` when there never was such a version, `FhirGone` when it is a deletion.
+pub fn find<'a>(
     resources: &'a BTreeMap<ResourceKey, ResourceMeta>,
     key: &ResourceKey,
+    version: Option<u64>,
 ) -> Result<&'a ResourceMeta, ErrorCode> {
-    match resources.get(key) {
-        None => Err(ErrorCode::FhirNotFound),
-        Some(meta) if meta.deleted => Err(ErrorCode::FhirGone),
-        Some(meta) => Ok(meta),
+    let meta = resources.get(key).ok_or(ErrorCode::FhirNotFound)?;
+    let version = version.unwrap_or(meta.version);
+    if version == 0 || version > meta.version {
+        return Err(ErrorCode::FhirNotFound);
     }
+    if meta.deleted && version == meta.version {
+        return Err(ErrorCode::FhirGone);
+    }
+    Ok(meta)
 }
 
 /// Current resources of some types (none named: all), by key; deleted ones are left out.

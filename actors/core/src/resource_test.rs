@@ -1,3 +1,5 @@
+//! The rules of resource writes, step by step and as one batch.
+
 use super::*;
 
 const LIMITS: WriteLimits = WriteLimits { resources_max: 3, writes_max: 5 };
@@ -90,6 +92,14 @@ fn an_index_row_is_put_once_and_survives_deletion() {
     assert_eq!((rows, plan.effects.len(), plan.stored.len()), (1, 4, 3));
     let last = plan.stored.last().unwrap();
     let kept = BTreeMap::from([(last.key.clone(), last.clone())]);
-    assert_eq!(current(&kept, &last.key), Err(ErrorCode::FhirGone));
+    for (version, expected) in [
+        (None, Err(ErrorCode::FhirGone)),
+        (Some(3), Err(ErrorCode::FhirGone)),
+        (Some(2), Ok(last)),
+        (Some(0), Err(ErrorCode::FhirNotFound)),
+        (Some(4), Err(ErrorCode::FhirNotFound)),
+    ] {
+        assert_eq!(find(&kept, &last.key, version), expected, "{version:?}");
+    }
     assert_eq!(of_types(&kept, &[]), []);
 }
