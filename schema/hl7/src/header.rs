@@ -82,7 +82,11 @@ impl Header {
         let line = bytes
             .split(|byte| matches!(byte, b'\r' | b'\n' | 0x0B | 0x1C))
             .find(|line| !line.trim_ascii().is_empty())?;
-        let message = Message::parse_text(&String::from_utf8_lossy(line)).ok()?;
+        let text = match std::str::from_utf8(line) {
+            Ok(text) => text.to_owned(),
+            Err(_) => line.iter().map(|byte| ascii_or_mark(*byte)).collect(),
+        };
+        let message = Message::parse_text(&text).ok()?;
         Some(Self::of(&message, 0))
     }
 }
@@ -97,4 +101,9 @@ pub(crate) fn designator(part: &Part<'_>) -> String {
 /// A field as sent, without control characters: they could break the frame of the answer.
 fn printable(field: &Part<'_>) -> String {
     field.raw().chars().filter(|character| !character.is_control()).collect()
+}
+
+/// Bytes in an unknown character set are not repeated in the answer.
+fn ascii_or_mark(byte: u8) -> char {
+    if byte.is_ascii() { char::from(byte) } else { '?' }
 }

@@ -151,9 +151,8 @@ pub(super) fn measured(
     let own_code =
         codes.iter().any(|code| code.system == MEDULLA_SYSTEM || code.system == "MEDULLA");
     match value {
-        ObservationValue::Quantity(quantity) if measure == Measure::Consciousness && !own_code => {
-            // A bare number could come from any scale (AVPU, Glasgow, sedation).
-            let _ambiguous = quantity;
+        // A bare number could come from any scale (AVPU, Glasgow, sedation).
+        ObservationValue::Quantity(_) if measure == Measure::Consciousness && !own_code => {
             Err(ErrorCode::ClinicalUnit)
         }
         ObservationValue::Quantity(quantity) => {
