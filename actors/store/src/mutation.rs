@@ -60,10 +60,11 @@ impl KeyRange {
         self.begin.as_ref() <= key && key < self.end.as_ref()
     }
 
-    /// Whether the two ranges have a key in common.
+    /// Whether the two ranges have a key in common; an empty range never has.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
-        self.begin < other.end && other.begin < self.end
+        let meet = self.begin < other.end && other.begin < self.end;
+        meet && !self.is_empty() && !other.is_empty()
     }
 
     /// Whether no key lies inside.

@@ -1,1 +1,29 @@
-//! Placeholder while the crate is being built.
+//! The embedded adapter of the store port: a write-ahead log with group commit, a resolver, an
+//! overlay of recent versions in memory and, beneath it, an index of sorted runs that is written
+//! at checkpoints. All files are reached through `node_env::Disk`, threads through `Spawner`.
+
+mod codec;
+mod core;
+mod error;
+mod index;
+mod inspect;
+pub mod limits;
+mod log;
+mod manifest;
+mod merge;
+mod overlay;
+mod queue;
+mod record;
+mod recovery;
+mod resolver;
+mod run;
+mod segment;
+mod stats;
+mod store;
+mod view;
+mod writer;
+
+pub use error::{OpenError, Problem};
+pub use inspect::{Inspection, inspect};
+pub use stats::Stats;
+pub use store::{EmbeddedStore, Environment, Execution, Options};

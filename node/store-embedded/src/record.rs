@@ -1,0 +1,249 @@
+//! One log record: a batch of mutations under one version, with a checksum over header and
+//! payload and a chain to the record before it. Where records lie in files is in `log`.
+
+use actors_store::{KeyRange, Mutation};
+use bytes::Bytes;
+
+use crate::codec::{Reader, checksum, length32};
+use crate::limits::RECORD_ALIGNMENT_BYTES;
+
+/// Bytes before the payload.
+pub(crate) const HEADER_BYTES: usize = 64;
+const MAGIC: u32 = 0x4452_434D;
+const CHECKED_FROM: usize = 8;
+
+const TAG_SET: u8 = 1;
+const TAG_CLEAR: u8 = 2;
+const TAG_CLEAR_RANGE: u8 = 3;
+const TAG_ADD: u8 = 4;
+
+/// What the header of a record says, the checksum aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RecordHeader {
+    /// Checksum of the record before this one: a missing or exchanged record breaks the chain.
+    pub(crate) previous_crc: u32,
+    /// Which store wrote it.
+    pub(crate) store_id: u64,
+    /// Which segment it was written for: a reused segment holds stale records.
+    pub(crate) segment: u64,
+    /// Number of the record; dense.
+    pub(crate) sequence: u64,
+    /// Version of its commits, or of the last commit for a record without mutations.
+    pub(crate) version: u64,
+    /// How often the store had been opened.
+    pub(crate) epoch: u64,
+    /// All records up to this one were durable before this one was written. A damaged record
+    /// that a later one names here was acknowledged; one that none names was not.
+    pub(crate) durable_sequence: u64,
+}
+
+/// A record that passed its checksum.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) header: RecordHeader,
+    pub(crate) crc: u32,
+    /// Length in the file, padding included.
+    pub(crate) stored_bytes: usize,
+    payload: Bytes,
+}
+
+/// Starts a record in an empty buffer.
+pub(crate) fn start(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.resize(HEADER_BYTES, 0);
+}
+
+/// Appends one mutation. Versionstamps must be filled in already.
+pub(crate) fn push(buffer: &mut Vec<u8>, mutation: &Mutation) {
+    match mutation {
+        Mutation::Set { key, value } => two(buffer, TAG_SET, key, value),
+        Mutation::Clear { key } => one(buffer, TAG_CLEAR, key),
+        Mutation::ClearRange { range } => two(buffer, TAG_CLEAR_RANGE, &range.begin, &range.end),
+        Mutation::Add { key, delta } => {
+            one(buffer, TAG_ADD, key);
+            buffer.extend_from_slice(&delta.to_le_bytes());
+        }
+        Mutation::SetVersionstampedKey { .. } | Mutation::SetVersionstampedValue { .. } => {
+            node_env::always!(false, "STORE-1", "a logged mutation has no placeholder");
+        }
+    }
+}
+
+fn one(buffer: &mut Vec<u8>, tag: u8, key: &[u8]) {
+    buffer.push(tag);
+    buffer.extend_from_slice(&length32(key.len()).to_le_bytes());
+    buffer.extend_from_slice(key);
+}
+
+fn two(buffer: &mut Vec<u8>, tag: u8, first: &[u8], second: &[u8]) {
+    buffer.push(tag);
+    buffer.extend_from_slice(&length32(first.len()).to_le_bytes());
+    buffer.extend_from_slice(&length32(second.len()).to_le_bytes());
+    buffer.extend_from_slice(first);
+    buffer.extend_from_slice(second);
+}
+
+/// Length in the file of a record whose header and payload have this length.
+pub(crate) fn stored_bytes(unpadded: usize) -> usize {
+    unpadded.next_multiple_of(RECORD_ALIGNMENT_BYTES)
+}
+
+/// Fills in the header, pads, and gives the checksum.
+pub(crate) fn finish(buffer: &mut Vec<u8>, header: &RecordHeader) -> u32 {
+    let payload_bytes = length32(buffer.len() - HEADER_BYTES);
+    buffer[..4].copy_from_slice(&MAGIC.to_le_bytes());
+    buffer[8..12].copy_from_slice(&payload_bytes.to_le_bytes());
+    buffer[12..16].copy_from_slice(&header.previous_crc.to_le_bytes());
+    let numbers = [
+        header.store_id,
+        header.segment,
+        header.sequence,
+        header.version,
+        header.epoch,
+        header.durable_sequence,
+    ];
+    for (position, number) in numbers.iter().enumerate() {
+        let at = 16 + 8 * position;
+        buffer[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    }
+    let crc = checksum(&[&buffer[CHECKED_FROM..]]);
+    buffer[4..8].copy_from_slice(&crc.to_le_bytes());
+    buffer.resize(stored_bytes(buffer.len()), 0);
+    crc
+}
+
+/// The record of this store and segment at a position, or nothing when there is no whole,
+/// undamaged one (a reused segment holds stale ones of other segments).
+pub(crate) fn parse(segment: &Bytes, at: usize, owner: (u64, u64)) -> Option<Record> {
+    if segment.len() < at.checked_add(HEADER_BYTES)? {
+        return None;
+    }
+    let mut reader = Reader::new(segment.slice(at..));
+    if reader.u32()? != MAGIC {
+        return None;
+    }
+    let crc = reader.u32()?;
+    let payload_bytes = reader.u32()?;
+    let header = RecordHeader {
+        previous_crc: reader.u32()?,
+        store_id: reader.u64()?,
+        segment: reader.u64()?,
+        sequence: reader.u64()?,
+        version: reader.u64()?,
+        epoch: reader.u64()?,
+        durable_sequence: reader.u64()?,
+    };
+    if (header.store_id, header.segment) != owner {
+        return None;
+    }
+    let payload = reader.take32(payload_bytes)?;
+    if checksum(&[&segment[at + CHECKED_FROM..at + HEADER_BYTES], &payload]) != crc {
+        return None;
+    }
+    let stored_bytes = stored_bytes(HEADER_BYTES + payload.len());
+    Some(Record { header, crc, stored_bytes, payload })
+}
+
+impl Record {
+    /// The mutations, or nothing when the payload makes no sense although its checksum holds.
+    pub(crate) fn mutations(&self) -> Option<Vec<Mutation>> {
+        let mut reader = Reader::new(self.payload.clone());
+        let mut mutations = Vec::new();
+        while !reader.is_empty() {
+            mutations.push(mutation(&mut reader)?);
+        }
+        Some(mutations)
+    }
+}
+
+fn mutation(reader: &mut Reader) -> Option<Mutation> {
+    let tag = reader.u8()?;
+    let first = reader.u32()?;
+    match tag {
+        TAG_SET => {
+            let second = reader.u32()?;
+            Some(Mutation::Set { key: reader.take32(first)?, value: reader.take32(second)? })
+        }
+        TAG_CLEAR => Some(Mutation::Clear { key: reader.take32(first)? }),
+        TAG_CLEAR_RANGE => {
+            let second = reader.u32()?;
+            let (begin, end) = (reader.take32(first)?, reader.take32(second)?);
+            Some(Mutation::ClearRange { range: KeyRange { begin, end } })
+        }
+        TAG_ADD => Some(Mutation::Add { key: reader.take32(first)?, delta: reader.i64()? }),
+        _unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: RecordHeader = RecordHeader {
+        previous_crc: 1,
+        store_id: 2,
+        segment: 3,
+        sequence: 4,
+        version: 5,
+        epoch: 6,
+        durable_sequence: 7,
+    };
+
+    fn mutations() -> Vec<Mutation> {
+        vec![
+            Mutation::set(&b"key"[..], &b"value"[..]),
+            Mutation::set(&b""[..], &b""[..]),
+            Mutation::clear(&b"gone"[..]),
+            Mutation::ClearRange { range: KeyRange::prefix(b"p") },
+            Mutation::Add { key: Bytes::from_static(b"n"), delta: -9 },
+        ]
+    }
+
+    fn record() -> (Vec<u8>, u32) {
+        let mut buffer = Vec::new();
+        start(&mut buffer);
+        for mutation in mutations() {
+            push(&mut buffer, &mutation);
+        }
+        let crc = finish(&mut buffer, &HEADER);
+        (buffer, crc)
+    }
+
+    #[test]
+    fn a_record_comes_back() {
+        let (buffer, crc) = record();
+        assert_eq!(buffer.len(), RECORD_ALIGNMENT_BYTES);
+        let parsed = parse(&Bytes::from(buffer), 0, (2, 3)).unwrap();
+        assert_eq!((parsed.header, parsed.crc), (HEADER, crc));
+        assert_eq!(parsed.stored_bytes, RECORD_ALIGNMENT_BYTES);
+        assert_eq!(parsed.mutations(), Some(mutations()));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed_or_lies_in_the_padding() {
+        let (buffer, _) = record();
+        let used =
+            HEADER_BYTES + buffer[HEADER_BYTES..].iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        for position in 0..buffer.len() {
+            let mut damaged = buffer.clone();
+            damaged[position] ^= 1 << (position % 8);
+            let parsed = parse(&Bytes::from(damaged), 0, (2, 3));
+            if position < used {
+                assert!(parsed.is_none(), "{position}");
+            } else if let Some(parsed) = parsed {
+                assert_eq!(parsed.mutations(), Some(mutations()), "{position}");
+            }
+        }
+    }
+
+    #[test]
+    fn cut_records_are_noticed() {
+        let (buffer, _) = record();
+        for length in [0, 1, HEADER_BYTES - 1, HEADER_BYTES, HEADER_BYTES + 10] {
+            assert!(
+                parse(&Bytes::copy_from_slice(&buffer[..length]), 0, (2, 3)).is_none(),
+                "{length}"
+            );
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Checkpoints and merges under load: readers keep their snapshots, nothing is lost or comes
+//! back, segments are reused, and the fsync count shows the group commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use actors_store::{CommitRequest, KeyRange, Mutation, Store};
+use futures::executor::block_on;
+use node_env::Rng;
+use node_env::fake::{FakeDisk, SeededRng};
+use node_store_embedded::Execution;
+
+use crate::world::{all, files, get, open, open_inline, set_request, threads};
+
+#[test]
+fn data_is_the_same_after_many_checkpoints_merges_and_openings() {
+    let disk = FakeDisk::new(1);
+    let rng = SeededRng::new(1);
+    let mut model: BTreeMap<String, String> = BTreeMap::new();
+    let (mut checkpoints, mut compactions) = (0, 0);
+    for life in 0..6 {
+        let store = open_inline(&disk);
+        for step in 0..150 {
+            let key = format!("key {:03}", rng.below(200));
+            let mutation = match rng.below(8) {
+                0 => {
+                    model.remove(&key);
+                    Mutation::clear(key)
+                }
+                1 => {
+                    let end = format!("{key}~");
+                    model.retain(|name, _| *name < key || *name >= end);
+                    Mutation::ClearRange { range: KeyRange::new(key, end) }
+                }
+                _more => {
+                    let value = format!("{life} {step} {}", rng.next_u64());
+                    model.insert(key.clone(), value.clone());
+                    Mutation::set(key, value)
+                }
+            };
+            let request = CommitRequest { mutations: vec![mutation], ..Default::default() };
+            block_on(store.commit(request)).unwrap();
+        }
+        let expected: Vec<_> = model.clone().into_iter().collect();
+        assert_eq!(all(block_on(store.begin()).unwrap().as_ref()), expected, "life {life}");
+        for (key, value) in expected.iter().step_by(9) {
+            assert_eq!(get(&store, key).as_ref(), Some(value));
+        }
+        checkpoints += store.stats().checkpoints;
+        compactions += store.stats().compactions;
+    }
+    assert!(checkpoints > 30 && compactions > 5, "{checkpoints} {compactions}");
+    assert!(files(&disk, "run-").len() < 12, "merged runs are removed");
+    assert!(files(&disk, "log-").len() < 24, "segments are taken back");
+}
+
+#[test]
+fn readers_keep_their_snapshot_while_checkpoints_run() {
+    let disk = FakeDisk::new(2);
+    let store = Arc::new(open(&disk, threads()).unwrap());
+    let done = AtomicBool::new(false);
+    // Every commit writes the same number to both ends of the key space.
+    let write = |number: u64| {
+        let value = format!("{number:06}");
+        block_on(store.commit(set_request(&[
+            ("first".to_owned(), value.clone()),
+            (format!("middle {:02}", number % 50), value.clone()),
+            ("zlast".to_owned(), value),
+        ])))
+        .unwrap();
+    };
+    write(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut last = String::new();
+                while !done.load(Ordering::Acquire) {
+                    let snapshot = block_on(store.begin()).unwrap();
+                    let before = all(snapshot.as_ref());
+                    assert_eq!(before[0].1, before[before.len() - 1].1, "one moment");
+                    assert!(before[0].1 >= last, "moments go on");
+                    last.clone_from(&before[0].1);
+                    assert_eq!(all(snapshot.as_ref()), before, "a snapshot does not move");
+                }
+            });
+        }
+        for number in 1..1_500 {
+            write(number);
+        }
+        done.store(true, Ordering::Release);
+    });
+    store.close();
+    assert!(store.stats().checkpoints > 10, "{:?}", store.stats());
+    drop(store);
+    let store = open_inline(&disk);
+    assert_eq!(get(&store, "zlast").as_deref(), Some("001499"));
+}
+
+#[test]
+fn commits_that_wait_share_a_sync() {
+    let disk = FakeDisk::new(3);
+    let store = open(&disk, threads()).unwrap();
+    let commits: Vec<_> = (0..2_000)
+        .map(|number| store.commit(set_request(&[(format!("k{number}"), "v".to_owned())])))
+        .collect();
+    for commit in commits {
+        block_on(commit).unwrap();
+    }
+    let stats = store.stats();
+    assert_eq!(stats.commits, 2_000);
+    assert!(stats.log_syncs < 1_000, "{stats:?}");
+    assert!(stats.batches <= stats.log_syncs + 2, "{stats:?}");
+}
+
+#[test]
+fn an_inline_store_is_the_same_each_time() {
+    let run = || {
+        let disk = FakeDisk::new(4);
+        let store = open(&disk, Execution::Inline).unwrap();
+        for number in 0..200 {
+            let pair = (format!("k{}", number % 37), format!("v{number}"));
+            block_on(store.commit(set_request(&[pair]))).unwrap();
+        }
+        store.close();
+        let names = files(&disk, "");
+        let contents = names.iter().map(|path| disk.contents(path).unwrap());
+        (names.clone(), contents.collect::<Vec<_>>(), disk.operations())
+    };
+    assert!(run() == run(), "two runs differ");
+}

@@ -1,0 +1,116 @@
+//! Trouble with the disk while the store runs: failed syncs and writes stop it, a full disk
+//! refuses commits until there is space again, locks and rights give clear errors.
+
+use actors_store::{CommitError, Store};
+use futures::executor::block_on;
+use node_env::fake::{FakeDisk, Fault};
+use node_env::{Disk, DiskOperation};
+use node_store_embedded::{EmbeddedStore, Execution, OpenError};
+
+use crate::world::{DIRECTORY, get, open, open_inline, real, set, small, threads};
+
+#[test]
+fn a_failed_sync_or_write_stops_the_store_for_good() {
+    for operation in [DiskOperation::SyncData, DiskOperation::Write] {
+        for execution in [Execution::Inline, threads()] {
+            let disk = FakeDisk::new(1);
+            let store = open(&disk, execution).unwrap();
+            set(&store, "a", "1").unwrap();
+            disk.inject(operation, 0, Fault::Io);
+            let failed = set(&store, "b", "1");
+            assert!(matches!(failed, Err(CommitError::UnknownResult { .. })), "{failed:?}");
+            let after = set(&store, "c", "1");
+            assert!(matches!(after, Err(CommitError::Stopped { .. })), "{after:?}");
+            assert!(block_on(store.begin()).is_err());
+            assert!(store.stopped().is_some());
+            drop(store);
+            disk.cut_power();
+            disk.restart();
+            let store = open_inline(&disk);
+            assert_eq!(get(&store, "a").as_deref(), Some("1"));
+            assert_eq!(get(&store, "c"), None);
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_commits_and_serves_reads_until_there_is_space() {
+    for execution in [Execution::Inline, threads()] {
+        let disk = FakeDisk::new(2);
+        let store = open(&disk, execution).unwrap();
+        set(&store, "a", "1").unwrap();
+        disk.set_capacity_bytes(Some(disk.used_bytes()));
+        let mut taken = 0;
+        let refused = loop {
+            match set(&store, &format!("k{taken}"), "v") {
+                Ok(_) => taken += 1,
+                Err(error) => break error,
+            }
+            assert!(taken < 1_000, "the disk never gets full");
+        };
+        assert_eq!(refused, CommitError::NoSpace);
+        assert_eq!(get(&store, "a").as_deref(), Some("1"));
+        assert_eq!(store.stopped(), None);
+        disk.set_capacity_bytes(None);
+        set(&store, "after", "1").unwrap();
+        drop(store);
+        disk.cut_power();
+        disk.restart();
+        let store = open_inline(&disk);
+        assert_eq!(get(&store, "after").as_deref(), Some("1"));
+        assert_eq!(get(&store, &format!("k{}", taken - 1)).as_deref(), Some("v"));
+        assert_eq!(get(&store, &format!("k{taken}")), None, "a refused commit left a trace");
+    }
+}
+
+#[test]
+fn a_second_store_on_the_same_directory_is_refused() {
+    let disk = FakeDisk::new(3);
+    let first = open_inline(&disk);
+    assert!(matches!(open(&disk, Execution::Inline), Err(OpenError::Locked { .. })));
+    drop(first);
+    assert!(open(&disk, Execution::Inline).is_ok());
+    let directory = tempfile::tempdir().unwrap();
+    let first = EmbeddedStore::open(real(), &small(directory.path())).unwrap();
+    let second = EmbeddedStore::open(real(), &small(directory.path()));
+    assert!(matches!(second, Err(OpenError::Locked { .. })));
+    drop(first);
+    assert!(EmbeddedStore::open(real(), &small(directory.path())).is_ok());
+}
+
+#[test]
+fn a_read_only_or_full_disk_at_the_start_is_a_clear_error() {
+    let disk = FakeDisk::new(4);
+    drop(open_inline(&disk));
+    disk.set_read_only(true);
+    assert!(matches!(open(&disk, Execution::Inline), Err(OpenError::ReadOnly { .. })));
+    let disk = FakeDisk::new(4);
+    disk.create_dir(std::path::Path::new(DIRECTORY)).unwrap();
+    disk.set_capacity_bytes(Some(100));
+    assert!(matches!(open(&disk, Execution::Inline), Err(OpenError::NoSpace { .. })));
+    disk.set_capacity_bytes(None);
+    let store = open_inline(&disk);
+    assert!(set(&store, "a", "1").is_ok());
+}
+
+#[test]
+fn a_closed_store_takes_no_commits_and_keeps_those_it_took() {
+    let disk = FakeDisk::new(6);
+    let store = open(&disk, threads()).unwrap();
+    let waiting: Vec<_> = (0..100)
+        .map(|number| {
+            let pair = (format!("k{number}"), "v".to_owned());
+            store.commit(crate::world::set_request(&[pair]))
+        })
+        .collect();
+    store.close();
+    store.close();
+    for commit in waiting {
+        block_on(commit).unwrap();
+    }
+    assert!(matches!(set(&store, "late", "1"), Err(CommitError::Stopped { .. })));
+    drop(store);
+    let store = open_inline(&disk);
+    assert_eq!(get(&store, "k99").as_deref(), Some("v"));
+    assert_eq!(get(&store, "late"), None);
+}
