@@ -87,3 +87,16 @@ fn dev_1_late_samples_go_to_who_was_measured_then() {
     });
     assert_eq!(kept.collect::<Vec<_>>(), ["d"], "DEV-4: nobody was measured, nothing is lost");
 }
+
+#[test]
+fn dev_1_an_association_ends_before_its_end() {
+    let mut harness = Harness::default();
+    harness.associate("p1", 100);
+    harness.run(200, Command::Dissociate { at: at(200) });
+    let observations = [199, 200].map(|time| observation("a", time)).to_vec();
+    let Reply::Recorded(recorded) = harness.record_with(batch(None, 300), observations).reply
+    else {
+        panic!("another reply");
+    };
+    assert_eq!((recorded.forwarded, recorded.kept, recorded.association), (1, 1, None));
+}

@@ -54,6 +54,9 @@ fn dev_2_a_device_that_counts_anew_is_no_repeat() {
     let mut repeat = batch(Some(1), 1_020);
     repeat.received_at = at(1_040);
     assert_eq!(recorded(&harness.record(repeat)).order, BatchOrder::Repeated);
+    let mut stored = batch(Some(1), 1_050);
+    stored.stored_and_forwarded = true;
+    assert_eq!(recorded(&harness.record(stored)).order, BatchOrder::Repeated, "not live");
     assert_eq!(harness.state.samples_total, 4);
     harness.assert_replay();
 }

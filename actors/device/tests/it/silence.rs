@@ -42,13 +42,15 @@ fn dev_5_silence_begins_after_three_intervals_and_ends_with_a_batch() {
     harness.associate("p1", 50);
     assert_eq!(timer(&harness.record(batch(Some(1), 100))), Some(at(130)));
     harness.record(batch(Some(2), 110));
+    let overtaken = harness.record(batch(Some(3), 105));
+    assert_eq!(timer(&overtaken), Some(at(140)), "an earlier arrival does not move it back");
     let early = fire(&mut harness, 130, 130);
     assert_eq!((early.events.len(), timer(&early)), (0, Some(at(140))), "it spoke since");
     let late = fire(&mut harness, 140, 500);
     assert_eq!(late.events, [Event::WentSilent { at: at(140) }]);
     assert_eq!(notices(&late), [(patient("p1"), silence(true, 140))]);
     assert_eq!(fire(&mut harness, 140, 501).events, [], "silent already");
-    let again = harness.record(batch(Some(3), 600));
+    let again = harness.record(batch(Some(4), 600));
     assert_eq!(again.events.last(), Some(&Event::SpokeAgain { at: at(600) }));
     assert_eq!(notices(&again), [(patient("p1"), silence(false, 600))]);
     assert_eq!((harness.state.silent_since, timer(&again)), (None, Some(at(630))));

@@ -49,6 +49,7 @@ fn fac_3_the_newest_statement_holds_in_any_order() {
             }
             let occupancy = entry(&mut harness, "B1").occupancy;
             assert_eq!(occupancy, Occupancy::Free(BedStatus::Blocked), "{shift} {is_reversed}");
+            assert!(!harness.changes(set("B1", BedStatus::Blocked, 30)), "a repeat");
             harness.assert_replay();
         }
     }
