@@ -1,5 +1,5 @@
-//! Transaction, batch and collection Bundles as a plan of entries: checked, ordered, with references
-//! between entries rewritten once ids are assigned. Nothing is executed here.
+//! Transaction, batch and collection Bundles as a plan of entries: checked, ordered, with
+//! references between entries rewritten once ids are assigned. Nothing is executed here.
 
 mod references;
 mod request;
@@ -61,6 +61,18 @@ impl Entry {
 
     fn path(&self) -> String {
         format!("Bundle.entry[{}]", self.index)
+    }
+
+    /// What no other entry of a transaction may change too: `Type/id`, `Type?query`.
+    fn identities(&self) -> Vec<String> {
+        let Some(name) = self.target.resource_type() else { return Vec::new() };
+        let by_id = self.id.as_ref().map(|id| format!("{name}/{id}"));
+        let query = match &self.target {
+            Target::Conditional { query, .. } => Some(query),
+            Target::Type(_) => self.if_none_exist.as_ref(),
+            Target::Instance { .. } | Target::Other(_) => None,
+        };
+        by_id.into_iter().chain(query.map(|query| format!("{name}?{query}"))).collect()
     }
 }
 
@@ -198,27 +210,27 @@ impl BundlePlan {
         request::entry(self.kind, index, &value, resource).map_err(|problem| vec![problem])
     }
 
-    /// Two entries that change the same resource, or share a fullUrl.
+    /// Entries that change the same resource, or whose fullUrl names another entry.
     fn repeated_identities(&self) -> Vec<FhirError> {
-        let mut seen = BTreeSet::new();
+        let changing = || self.entries.iter().filter(|entry| entry.method.changes());
+        let mut identities = BTreeSet::new();
         let mut urls = BTreeSet::new();
         let mut problems = Vec::new();
-        for entry in self.entries.iter().filter(|entry| entry.method.changes()) {
-            let place = entry.path();
-            let identity = match (&entry.id, &entry.target) {
-                (Some(id), target) => target.resource_type().map(|name| format!("{name}/{id}")),
-                (None, Target::Conditional { resource_type, query }) => {
-                    Some(format!("{resource_type}?{query}"))
-                }
-                (None, Target::Type(_) | Target::Instance { .. } | Target::Other(_)) => None,
-            };
-            if identity.is_some_and(|identity| !seen.insert(identity)) {
-                let reason = "another entry of the transaction changes the same resource";
-                problems.push(FhirError::new(ErrorCode::FhirBundle, &place, reason));
+        let mut refuse = |entry: &Entry, reason: &str| {
+            problems.push(FhirError::new(ErrorCode::FhirBundle, &entry.path(), reason));
+        };
+        for entry in changing() {
+            if entry.identities().into_iter().any(|identity| !identities.insert(identity)) {
+                refuse(entry, "another entry of the transaction changes the same resource");
             }
-            if entry.full_url.as_ref().is_some_and(|url| !urls.insert(url.clone())) {
-                let reason = "another entry has the same fullUrl";
-                problems.push(FhirError::new(ErrorCode::FhirBundle, &place, reason));
+            if entry.full_url.as_ref().is_some_and(|url| !urls.insert(url)) {
+                refuse(entry, "another entry has the same fullUrl");
+            }
+        }
+        for entry in changing().filter(|entry| entry.method == Method::Post && entry.id.is_none()) {
+            let named = entry.full_url.as_deref().and_then(local_tail);
+            if named.is_some_and(|named| identities.contains(&named)) {
+                refuse(entry, "fullUrl is the URL of a resource that another entry changes");
             }
         }
         problems
@@ -255,12 +267,10 @@ fn kind_of(bundle: &Resource) -> Result<BundleKind, FhirError> {
 /// The version of `ifMatch` in an entry or of an `If-Match` header.
 ///
 /// # Errors
-/// `MED-FHIR-005` when it is not one weak entity tag.
+/// `MED-FHIR-005` when it is not one weak entity tag with a number: no version of ours has such.
 pub fn if_match_version(text: &str, path: &str) -> Result<u64, FhirError> {
     let reason = "the entity tag is not of the form W/\"version\"";
-    etag::parse(text).ok_or_else(|| {
-        FhirError::new(ErrorCode::FhirVersionConflict, path, reason).with_status(400)
-    })
+    etag::parse(text).ok_or_else(|| FhirError::new(ErrorCode::FhirVersionConflict, path, reason))
 }
 
 /// Where a reference between entries would point: `Type/id` of a RESTful URL.

@@ -6,7 +6,7 @@ use schema_types::error_code::ErrorCode;
 
 /// A refusal, or one of several problems of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code} at {path}: {reason}")]
+#[error("{code}{}{path}: {reason}", if path.is_empty() { "" } else { " at " })]
 pub struct FhirError {
     /// The stable code.
     pub code: ErrorCode,

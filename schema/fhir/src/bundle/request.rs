@@ -170,7 +170,10 @@ pub(super) fn entry(
     };
     let if_none_exist = text("/request/ifNoneExist");
     let entry = Entry { index, full_url, method, target, if_none_exist, if_match, resource, id };
-    fits(&entry, &place)?;
+    // A collection is a bag of copies: its URLs may be those of elsewhere.
+    if kind != BundleKind::Collection {
+        fits(&entry, &place)?;
+    }
     Ok(entry)
 }
 
@@ -208,8 +211,9 @@ fn fits(entry: &Entry, place: &str) -> Result<(), FhirError> {
     if entry.target.resource_type() != Some(resource.resource_type()) {
         return refuse("resourceType is not that of request.url");
     }
-    let same_id = entry.id.as_deref() == resource.id();
-    if entry.method == Method::Put && entry.id.is_some() && !same_id {
+    // A body without id takes that of the URL, as other servers have it.
+    let other_id = resource.id().is_some_and(|id| entry.id.as_deref().is_some_and(|url| url != id));
+    if entry.method == Method::Put && other_id {
         return refuse("the id of the resource is not that of request.url");
     }
     // bdl: fullUrl must not disagree with the id in the resource; urn: URLs say nothing of it.

@@ -1,5 +1,5 @@
-//! Where each R4 type keeps its patient, date, codes, categories, status, stay and device. The table
-//! follows the Patient compartment; Group and Person, which name many, belong to no one patient.
+//! Where each R4 type keeps its patient, date, codes, categories, status, stay and device. The
+//! table follows the Patient compartment; Group and Person, which name many, belong to nobody.
 
 use crate::reference::Reference;
 use crate::time::{Interval, interval, parse_date_time};
