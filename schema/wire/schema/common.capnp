@@ -64,10 +64,10 @@ struct Observation {
   category @2 :Text;  # FHIR category code, for example vital-signs; may be empty
   value :union {
     unset @3 :Void;
-    quantity @4 :Quantity;
-    coded @5 :Code;
+    quantity @4 :Quantity;  # a number with its unit
+    coded @5 :Code;  # a code
     text @6 :Text;  # possibly about the patient
-    samples @7 :Samples;
+    samples @7 :Samples;  # a series of samples
     absent @8 :Text;  # reason; may be empty
   }
   measure @9 :UInt16;  # stable number of the measure; 0: not a known measure
@@ -131,7 +131,7 @@ struct ResourceMeta {
   digest @5 :Data;  # SHA-256 of the body as sent, 32 bytes; null: all zero
   date :union {  # clinical date for search and timelines
     unset @6 :Void;
-    unixMicros @7 :Int64;
+    unixMicros @7 :Int64;  # the instant
   }
   codes @8 :List(Code);  # for code search
   categories @9 :List(Code);  # for category search

@@ -14,7 +14,7 @@ enum BedStatus {
 }
 
 struct BedKey {
-  ward @0 :Text;
+  ward @0 :Text;  # PL.1
   room @1 :Text;  # may be empty
   bed @2 :Text;  # may be empty
 }
@@ -22,23 +22,23 @@ struct BedKey {
 # A stay as the facility knows it; patient and encounter name it.
 struct Stay {
   encounter @0 :Text;  # the stay's name within the patient
-  patient @1 :Common.EntityId;
+  patient @1 :Common.EntityId;  # whose stay
   revision @2 :UInt64;  # counts up at the patient
   movements @3 :List(Common.Movement);  # sorted by time, kind, message id
 }
 
 struct BedStatusSet {
-  bed @0 :BedKey;
+  bed @0 :BedKey;  # which bed
   status @1 :BedStatus;  # from now on; never unknown
-  atUnixMicros @2 :Int64;
+  atUnixMicros @2 :Int64;  # when it was set
 }
 
 struct FacilityEvent {
   union {
     unset @0 :Void;
-    stayNoted @1 :Stay;
-    bedStatusSet @2 :BedStatusSet;
-    resourceStored @3 :Common.ResourceMeta;
+    stayNoted @1 :Stay;  # a patient's stay changed
+    bedStatusSet @2 :BedStatusSet;  # somebody set what a bed is ready for
+    resourceStored @3 :Common.ResourceMeta;  # a version of a resource was stored
   }
 }
 
@@ -51,6 +51,6 @@ struct FacilityState {
 struct FacilityNotice {
   union {
     unset @0 :Void;
-    stayChanged @1 :Stay;
+    stayChanged @1 :Stay;  # a patient's stay changed: the whole stay
   }
 }

@@ -65,10 +65,10 @@ struct DemographicsPatch {
   identifiers @0 :List(Identifier);  # to add
   name @1 :NameUpdate;  # legal name
   birthDate @2 :TextUpdate;  # ISO 8601: YYYY, YYYY-MM or YYYY-MM-DD
-  sex @3 :SexUpdate;
+  sex @3 :SexUpdate;  # administrative sex
   address @4 :TextUpdate;  # on one line
-  phone @5 :TextUpdate;
-  deceasedAt @6 :TimeUpdate;
+  phone @5 :TextUpdate;  # telephone
+  deceasedAt @6 :TimeUpdate;  # when the person died
 }
 
 # A field's value and when it was stated; a null pointer: never stated.
@@ -76,7 +76,7 @@ struct StatedText {
   statedAtUnixMicros @0 :Int64;  # when the source said it
   union {
     unset @1 :Void;  # unknown or deleted
-    text @2 :Text;
+    text @2 :Text;  # the value
   }
 }
 
@@ -84,7 +84,7 @@ struct StatedName {
   statedAtUnixMicros @0 :Int64;  # when the source said it
   union {
     unset @1 :Void;  # unknown or deleted
-    name @2 :PersonName;
+    name @2 :PersonName;  # the value
   }
 }
 
@@ -97,7 +97,7 @@ struct StatedTime {
   statedAtUnixMicros @0 :Int64;  # when the source said it
   union {
     unset @1 :Void;  # unknown or deleted
-    unixMicros @2 :Int64;
+    unixMicros @2 :Int64;  # the instant
   }
 }
 
@@ -105,10 +105,10 @@ struct Demographics {
   identifiers @0 :List(Identifier);  # all seen, sorted
   name @1 :StatedName;  # legal name
   birthDate @2 :StatedText;  # ISO 8601: YYYY, YYYY-MM or YYYY-MM-DD
-  sex @3 :StatedSex;
+  sex @3 :StatedSex;  # administrative sex
   address @4 :StatedText;  # on one line
-  phone @5 :StatedText;
-  deceasedAt @6 :StatedTime;
+  phone @5 :StatedText;  # telephone
+  deceasedAt @6 :StatedTime;  # when the person died
 }
 
 enum EncounterStatus {
@@ -123,15 +123,15 @@ struct Encounter {
   id @0 :Text;  # unique within the patient
   movements @1 :List(Common.Movement);  # sorted by time, kind, message id
   status @2 :EncounterStatus;  # never unknown
-  class @3 :Common.EncounterClass;
+  class @3 :Common.EncounterClass;  # of the stay
   location @4 :Common.Location;  # null: not in a place
   startedAt :union {
     unset @5 :Void;
-    unixMicros @6 :Int64;
+    unixMicros @6 :Int64;  # the instant
   }
   endedAt :union {
     unset @7 :Void;
-    unixMicros @8 :Int64;
+    unixMicros @8 :Int64;  # the instant
   }
 }
 
@@ -147,7 +147,7 @@ struct MeasuredValue {
 # Values of one measure, oldest first.
 struct MeasureValues {
   measure @0 :UInt16;  # stable number of the measure; never 0
-  values @1 :List(MeasuredValue);
+  values @1 :List(MeasuredValue);  # oldest first
 }
 
 enum ScoreModel {
@@ -178,7 +178,7 @@ enum Missing {
 struct ScoreInput {
   measure @0 :UInt16;  # stable number of the measure; never 0
   value @1 :Common.Decimal;  # as observed, in the unit of the measure
-  observedAtUnixMicros @2 :Int64;
+  observedAtUnixMicros @2 :Int64;  # when it was observed
   observation @3 :Text;  # id of the observation
 }
 
@@ -186,7 +186,7 @@ struct ScorePart {
   parameter @0 :UInt16;  # place in the list of parameter names, counted from 1
   outcome :union {
     unset @1 :Void;
-    points @2 :Int32;
+    points @2 :Int32;  # may be negative
     missing @3 :Missing;  # never unknown
   }
   inputs @4 :List(ScoreInput);  # used, or too old to use
@@ -227,7 +227,7 @@ enum AlertStatus {
 
 struct Alert {
   id @0 :Text;  # unique within the patient
-  condition @1 :AlertCondition;
+  condition @1 :AlertCondition;  # what it is about
   severity @2 :Severity;  # never unknown
   status @3 :AlertStatus;  # never unknown
   observedAtUnixMicros @4 :Int64;  # when the triggering value was true of the patient
@@ -250,31 +250,31 @@ enum LinkRole {
 
 struct Link {
   other @0 :Common.EntityId;  # the record retired into this one
-  sinceUnixMicros @1 :Int64;
+  sinceUnixMicros @1 :Int64;  # when the records were joined
   provenance @2 :Common.Provenance;  # where the statement came from
   contributions @3 :List(MeasureValues);  # sorted by measure in the order of its declaration
 }
 
 struct DemographicsStated {
   registration @0 :Registration;  # at least this from now on
-  patch @1 :DemographicsPatch;
+  patch @1 :DemographicsPatch;  # what was said
   statedAtUnixMicros @2 :Int64;  # when the source said it
 }
 
 struct MovementRecorded {
   encounter @0 :Text;  # id of the stay
-  movement @1 :Common.Movement;
+  movement @1 :Common.Movement;  # what was reported
 }
 
 struct ObservationRecorded {
-  observation @0 :Common.Observation;
+  observation @0 :Common.Observation;  # what was observed
   recordedAtUnixMicros @1 :Int64;  # when it was recorded here
   isFutureDated @2 :Bool;  # dated after its arrival by more than the tolerance
 }
 
 # Something about the open alert of a condition. Which fields count depends on the event.
 struct AlertChange {
-  condition @0 :AlertCondition;
+  condition @0 :AlertCondition;  # what it is about
   atUnixMicros @1 :Int64;  # when
   trigger @2 :Common.Decimal;  # suppressed, severityChanged: the triggering number
   severity @3 :Severity;  # severityChanged: from now on
@@ -282,55 +282,55 @@ struct AlertChange {
 }
 
 struct DeviceChange {
-  device @0 :Common.EntityId;
+  device @0 :Common.EntityId;  # which device
   atUnixMicros @1 :Int64;  # since when
 }
 
 struct LinkAdded {
   other @0 :Common.EntityId;  # the other record
   role @1 :LinkRole;  # this record's side; never unknown
-  atUnixMicros @2 :Int64;
+  atUnixMicros @2 :Int64;  # when
   provenance @3 :Common.Provenance;  # where the statement came from
 }
 
 # Another record and an instant.
 struct RecordAndTime {
   other @0 :Common.EntityId;  # the other record
-  atUnixMicros @1 :Int64;
+  atUnixMicros @1 :Int64;  # when
 }
 
 struct Contribution {
   from @0 :Common.EntityId;  # the retired record
   measure @1 :UInt16;  # stable number of the measure; never 0
-  value @2 :MeasuredValue;
+  value @2 :MeasuredValue;  # what was measured
 }
 
 struct PatientEvent {
   union {
     unset @0 :Void;
-    demographicsStated @1 :DemographicsStated;
-    movementRecorded @2 :MovementRecorded;
-    observationRecorded @3 :ObservationRecorded;
-    scoreRecorded @4 :Score;
-    alertRaised @5 :Alert;
-    alertSuppressed @6 :AlertChange;
-    alertSeverityChanged @7 :AlertChange;
-    alertCalmed @8 :AlertChange;
-    alertAcknowledged @9 :AlertChange;
-    alertEscalated @10 :AlertChange;
-    alertResolved @11 :AlertChange;
-    resourceStored @12 :Common.ResourceMeta;
-    deviceAssociated @13 :DeviceChange;
-    deviceDissociated @14 :DeviceChange;
-    linkAdded @15 :LinkAdded;
-    linkRemoved @16 :RecordAndTime;
-    contributionReceived @17 :Contribution;
+    demographicsStated @1 :DemographicsStated;  # something about the person was stated
+    movementRecorded @2 :MovementRecorded;  # a movement of a stay was reported
+    observationRecorded @3 :ObservationRecorded;  # something was observed
+    scoreRecorded @4 :Score;  # a model ran on changed inputs
+    alertRaised @5 :Alert;  # a condition began to need attention
+    alertSuppressed @6 :AlertChange;  # a further trigger was folded in
+    alertSeverityChanged @7 :AlertChange;  # more or less urgent from now on
+    alertCalmed @8 :AlertChange;  # a result below the threshold was seen
+    alertAcknowledged @9 :AlertChange;  # somebody took it
+    alertEscalated @10 :AlertChange;  # nobody took it in time
+    alertResolved @11 :AlertChange;  # it is over
+    resourceStored @12 :Common.ResourceMeta;  # a version of a resource was stored
+    deviceAssociated @13 :DeviceChange;  # a device measures this patient from now on
+    deviceDissociated @14 :DeviceChange;  # a device no longer measures this patient
+    linkAdded @15 :LinkAdded;  # two records were joined
+    linkRemoved @16 :RecordAndTime;  # two records were separated again
+    contributionReceived @17 :Contribution;  # a value of a record retired into this one
   }
 }
 
 struct PatientState {
-  registration @0 :Registration;
-  demographics @1 :Demographics;
+  registration @0 :Registration;  # how the patient is known
+  demographics @1 :Demographics;  # who the person is
   encounters @2 :List(Encounter);  # sorted by id
   measures @3 :List(MeasureValues);  # sorted by measure in the order of its declaration
   observationsTotal @4 :UInt64;  # ever recorded
@@ -347,33 +347,33 @@ struct PatientState {
 # Values of a retired record.
 struct Contributions {
   from @0 :Common.EntityId;  # the retired record
-  values @1 :List(ContributedValue);
+  values @1 :List(ContributedValue);  # with their measures
 }
 
 struct ContributedValue {
   measure @0 :UInt16;  # stable number of the measure; never 0
-  value @1 :MeasuredValue;
+  value @1 :MeasuredValue;  # what was measured
 }
 
 struct Retired {
   into @0 :Common.EntityId;  # the surviving record
-  atUnixMicros @1 :Int64;
+  atUnixMicros @1 :Int64;  # when
   provenance @2 :Common.Provenance;  # where the statement came from
 }
 
 struct DeviceObservations {
-  device @0 :Common.EntityId;
-  observations @1 :List(Common.Observation);
+  device @0 :Common.EntityId;  # which device
+  observations @1 :List(Common.Observation);  # what it measured
 }
 
 struct DeviceAssociation {
-  device @0 :Common.EntityId;
+  device @0 :Common.EntityId;  # which device
   isAssociated @1 :Bool;  # measures this patient from now on
   atUnixMicros @2 :Int64;  # since when
 }
 
 struct DeviceSilence {
-  device @0 :Common.EntityId;
+  device @0 :Common.EntityId;  # which device
   isSilent @1 :Bool;  # silent now
   atUnixMicros @2 :Int64;  # since when
 }
@@ -381,11 +381,11 @@ struct DeviceSilence {
 struct PatientNotice {
   union {
     unset @0 :Void;
-    contribution @1 :Contributions;
-    retired @2 :Retired;
-    separated @3 :RecordAndTime;
-    deviceObservations @4 :DeviceObservations;
-    deviceAssociation @5 :DeviceAssociation;
-    deviceSilence @6 :DeviceSilence;
+    contribution @1 :Contributions;  # values of a record retired into this one
+    retired @2 :Retired;  # this record was retired into another
+    separated @3 :RecordAndTime;  # this record was separated again
+    deviceObservations @4 :DeviceObservations;  # a device measured this patient
+    deviceAssociation @5 :DeviceAssociation;  # a device began or ceased to measure
+    deviceSilence @6 :DeviceSilence;  # a device went silent or spoke again
   }
 }

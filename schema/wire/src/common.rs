@@ -48,7 +48,7 @@ macro_rules! mirrored_enum {
 }
 pub(crate) use mirrored_enum;
 
-/// Sets a text unless it is empty: null stands for empty.
+/// Sets a text or bytes unless empty: null stands for empty.
 macro_rules! put_text {
     ($builder:ident.$set:ident, $text:expr) => {
         if !$text.is_empty() {
@@ -58,7 +58,7 @@ macro_rules! put_text {
 }
 pub(crate) use put_text;
 
-/// Sets bytes unless they are empty: null stands for empty.
+/// Sets a digest unless all its bytes are zero: null stands for that.
 macro_rules! put_digest {
     ($builder:ident.$set:ident, $digest:expr) => {
         if *$digest != schema_types::ids::MessageDigest::default() {

@@ -225,3 +225,18 @@ pub(crate) fn read_resource_entry(
     let meta = read_resource_meta(reader)?;
     Ok((meta.key.clone(), meta))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_are_the_stable_numbers() {
+        for kind in MovementKind::ALL {
+            assert_eq!(movement_kind(*kind) as u16, u16::from(kind.number()), "{kind:?}");
+        }
+        for class in EncounterClass::ALL {
+            assert_eq!(encounter_class(*class) as u16, u16::from(class.number()), "{class:?}");
+        }
+    }
+}

@@ -150,3 +150,21 @@ pub(super) fn read_score_entry(
     let score = read_score(reader)?;
     Ok((score.model, score))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_are_the_stable_numbers() {
+        for model in ScoreModel::ALL {
+            assert_eq!(score_model(*model) as u16, model.number(), "{model:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "carries a name of schema_types::score::PARAMETERS")]
+    fn a_part_without_a_registered_name_is_not_stored() {
+        parameter_number("shoe-size");
+    }
+}
