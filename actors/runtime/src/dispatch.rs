@@ -38,6 +38,16 @@ impl Runtime {
         node.submit_admitted::<E>(envelope, attachments, Some(permit)).await
     }
 
+    /// Makes an entity's actor panic and waits until its failure was noticed.
+    #[cfg(test)]
+    pub(crate) async fn danger_crash_entity<E: HostedEntity>(&self, entity: &EntityId) {
+        let failed = self.inner.metrics.entities_failed.get();
+        self.inner.hand_over(entity, EntityMessage::<E>::Crash).await.unwrap();
+        while self.inner.metrics.entities_failed.get() == failed {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Starts an atomic group: everything prepared in it takes effect in one commit, or nothing.
     /// Entities must be prepared in ascending order of their ids, or two groups could wait for
     /// each other; [`Group::prepare`] checks that.

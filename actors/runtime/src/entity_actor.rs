@@ -23,6 +23,9 @@ pub(crate) enum EntityMessage<E: Entity> {
     Prepare(Box<Preparation<E>>),
     /// Write a snapshot if there is something new, and say when it is durable.
     Rest(oneshot::Sender<()>),
+    /// Panic, to prove that nobody else notices.
+    #[cfg(test)]
+    Crash,
 }
 
 impl<E: Entity> EntityMessage<E> {
@@ -32,6 +35,8 @@ impl<E: Entity> EntityMessage<E> {
             Self::Submit(submission) => submission.places.entity = Some(place),
             Self::Prepare(preparation) => preparation.submission.places.entity = Some(place),
             Self::Rest(_) => {}
+            #[cfg(test)]
+            Self::Crash => {}
         }
     }
 }
@@ -77,6 +82,8 @@ impl<E: Entity> Actor for EntityActor<E> {
             EntityMessage::Submit(submission) => resident.submit(*submission).await,
             EntityMessage::Prepare(preparation) => resident.prepare(*preparation).await,
             EntityMessage::Rest(done) => resident.rest(done).await,
+            #[cfg(test)]
+            EntityMessage::Crash => panic!("crashed by a test"),
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ mod ownership;
 pub mod query;
 mod residency;
 mod rows;
+#[cfg(test)]
+mod runtime_test;
 mod submit;
 mod supervisor;
 mod timers;

@@ -1,1 +1,13 @@
-//! Placeholder while the crate is being built.
+//! `assemble(environment, config)`: the one place where a node is put together. Production, tests
+//! and simulation call the same function and differ only in the environment that they hand in.
+
+pub mod assemble;
+pub mod audit_anchor;
+pub mod config;
+pub mod error;
+pub mod offline;
+pub mod signing_key;
+
+pub use assemble::{Environment, Node, assemble};
+pub use config::NodeConfig;
+pub use error::NodeError;

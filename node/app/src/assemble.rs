@@ -1,0 +1,200 @@
+//! Putting a node together and taking it apart: store, audit key, runtime, gateways, anchors.
+
+use crate::audit_anchor::AnchorWriter;
+use crate::config::NodeConfig;
+use crate::error::NodeError;
+use crate::offline::STORE_FOLDER;
+use crate::signing_key;
+use actors_runtime::{Runtime, RuntimeParts};
+use node_env::{Clock, Disk, Rng};
+use node_ingest::gateway::Gateway;
+use node_ingest::http::{self, NodeStatus};
+use node_ingest::mllp;
+use node_store_embedded::{EmbeddedStore, Execution, Options, Stats};
+use schema_types::ids::TenantId;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// The outside world of a node.
+#[derive(Clone)]
+pub struct Environment {
+    /// Where the files are.
+    pub disk: Arc<dyn Disk>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// Who does the store's work.
+    pub execution: Execution,
+}
+
+/// A running node.
+pub struct Node {
+    gateway: Gateway,
+    store: Arc<EmbeddedStore>,
+    anchors: Arc<AnchorWriter>,
+    mllp: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+    stopping: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
+    grace_ms: u64,
+}
+
+/// Assembles a node and starts it. When this returns, its listeners accept.
+///
+/// # Errors
+/// [`NodeError`] with a stable code; nothing is left running then.
+pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<Node, NodeError> {
+    let listeners = Listeners::bind(&config).await?;
+    let disk = Arc::clone(&environment.disk);
+    let store = open_store(&environment, &config)?;
+    let signer = signing_key::load_or_create(&*disk, &*environment.rng, &config.data)?;
+    let anchors = Arc::new(AnchorWriter::open(&*disk, &config.data)?);
+    let runtime = Runtime::start(RuntimeParts {
+        store: Arc::clone(&store) as Arc<dyn actors_store::Store>,
+        clock: Arc::clone(&environment.clock),
+        signer: Arc::new(signer),
+        config: config.runtime.clone(),
+    })
+    .await?;
+    let gateway = Gateway {
+        runtime,
+        tenant: TenantId::new(config.tenant.clone()),
+        limits: config.ingest.clone(),
+        rng: Arc::clone(&environment.rng),
+    };
+    let mut node = Node {
+        mllp: listeners.mllp.as_ref().and_then(|listener| listener.local_addr().ok()),
+        http: listeners.http.as_ref().and_then(|listener| listener.local_addr().ok()),
+        gateway,
+        store,
+        anchors,
+        stopping: watch::Sender::new(false),
+        servers: Vec::new(),
+        grace_ms: config.grace_ms,
+    };
+    node.serve(listeners);
+    node.anchor(config.anchor_interval_seconds);
+    Ok(node)
+}
+
+fn open_store(
+    environment: &Environment,
+    config: &NodeConfig,
+) -> Result<Arc<EmbeddedStore>, NodeError> {
+    environment.disk.create_dir(&config.data)?;
+    let outside = node_store_embedded::Environment {
+        disk: Arc::clone(&environment.disk),
+        clock: Arc::clone(&environment.clock),
+        rng: Arc::clone(&environment.rng),
+        execution: environment.execution.clone(),
+    };
+    let options = Options::new(config.data.join(STORE_FOLDER));
+    Ok(Arc::new(EmbeddedStore::open(outside, &options)?))
+}
+
+struct Listeners {
+    mllp: Option<TcpListener>,
+    http: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(config: &NodeConfig) -> Result<Self, NodeError> {
+        Ok(Self { mllp: bind(config.mllp.as_ref()).await?, http: bind(config.http.as_ref()).await? })
+    }
+}
+
+async fn bind(address: Option<&String>) -> Result<Option<TcpListener>, NodeError> {
+    let Some(address) = address else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(NodeError::AddressInUse { address: address.clone() })
+        }
+        Err(error) => {
+            Err(NodeError::Listen { address: address.clone(), reason: error.to_string() })
+        }
+    }
+}
+
+impl Node {
+    fn serve(&mut self, listeners: Listeners) {
+        if let Some(listener) = listeners.mllp {
+            let stopped = wait_for_stop(self.stopping.subscribe());
+            self.servers.push(tokio::spawn(mllp::serve(listener, self.gateway.clone(), stopped)));
+        }
+        if let Some(listener) = listeners.http {
+            let stopped = wait_for_stop(self.stopping.subscribe());
+            let router = http::router(self.gateway.clone(), NodeStatus::default());
+            self.servers.push(tokio::spawn(http::serve(listener, router, stopped)));
+        }
+    }
+
+    /// Copies audit heads out of the store now and then (AUD-2).
+    fn anchor(&mut self, interval_seconds: u64) {
+        let anchors = Arc::clone(&self.anchors);
+        let runtime = self.gateway.runtime.clone();
+        let mut stopping = self.stopping.subscribe();
+        self.servers.push(tokio::spawn(async move {
+            let interval = Duration::from_secs(interval_seconds.max(1));
+            while tokio::time::timeout(interval, stopping.wait_for(|stop| *stop)).await.is_err() {
+                if let Err(error) = anchors.write(&runtime).await {
+                    tracing::warn!(code = %error.code(), "audit heads could not be anchored");
+                }
+            }
+        }));
+    }
+
+    /// The gateway, for callers in the same process.
+    #[must_use]
+    pub const fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The address of the MLLP listener.
+    #[must_use]
+    pub const fn mllp_address(&self) -> Option<SocketAddr> {
+        self.mllp
+    }
+
+    /// The address of the HTTP listener.
+    #[must_use]
+    pub const fn http_address(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// Counters of the store.
+    #[must_use]
+    pub fn store_stats(&self) -> Stats {
+        self.store.stats()
+    }
+
+    /// Waits until the store stops for good; gives the reason. A node must end then.
+    pub async fn failed(&self) -> String {
+        self.gateway.runtime.stopped().await
+    }
+
+    /// Stops: listeners close, what is in flight is finished, heads are anchored, the store is
+    /// closed. `true` when everything in flight was finished in time.
+    pub async fn stop(self) -> bool {
+        self.stopping.send_replace(true);
+        let grace = Duration::from_millis(self.grace_ms);
+        let servers = futures::future::join_all(self.servers);
+        let closed = tokio::time::timeout(grace, servers).await.is_ok();
+        let drained = self.gateway.runtime.shut_down(self.grace_ms).await;
+        if let Err(error) = self.anchors.write(&self.gateway.runtime).await {
+            tracing::warn!(code = %error.code(), "audit heads could not be anchored");
+        }
+        self.store.close();
+        closed && drained
+    }
+}
+
+async fn wait_for_stop(mut stopping: watch::Receiver<bool>) {
+    // A dropped sender means that the node is gone: stop as well.
+    drop(stopping.wait_for(|stop| *stop).await);
+}

@@ -1,0 +1,43 @@
+//! The configuration of a node, composed of its components' own.
+
+use actors_runtime::RuntimeConfig;
+use node_ingest::limits::IngestLimits;
+use std::path::PathBuf;
+
+/// What a node is told when it starts.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Data directory; created when missing.
+    pub data: PathBuf,
+    /// Whose data this node takes in. Default `default`.
+    pub tenant: String,
+    /// Address for HL7 v2 over MLLP; port 0 takes a free one; `None`: no listener.
+    pub mllp: Option<String>,
+    /// Address for HTTP (FHIR, API, health, metrics); port 0 takes a free one; `None`: none.
+    pub http: Option<String>,
+    /// The actors' settings.
+    pub runtime: RuntimeConfig,
+    /// The gateways' limits.
+    pub ingest: IngestLimits,
+    /// Seconds between audit heads written to the anchor file beside the store. Default 2.
+    pub anchor_interval_seconds: u64,
+    /// Milliseconds that work in flight is given when the node stops. Default 10 000.
+    pub grace_ms: u64,
+}
+
+impl NodeConfig {
+    /// Defaults with a data directory and no listeners.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            tenant: "default".to_owned(),
+            mllp: None,
+            http: None,
+            runtime: RuntimeConfig::default(),
+            ingest: IngestLimits::default(),
+            anchor_interval_seconds: 2,
+            grace_ms: 10_000,
+        }
+    }
+}
