@@ -157,10 +157,9 @@ async fn ask<E: HostedEntity>(
 }
 
 async fn state(runtime: &Runtime, entity: &EntityId) -> PatientState {
-    match ask::<Patient>(runtime, entity, Command::Read(Read::State)).await.unwrap() {
-        Reply::State(state) => *state,
-        other => panic!("unexpected reply {other:?}"),
-    }
+    let reply = ask::<Patient>(runtime, entity, Command::Read(Read::State)).await.unwrap();
+    let Reply::State(state) = reply else { panic!("unexpected reply {reply:?}") };
+    *state
 }
 
 /// Lets background tasks run until `condition` holds; the paused clock jumps, nobody sleeps.
