@@ -61,8 +61,8 @@ pub(super) fn judge(draft: &mut Draft<'_>, finding: Finding, standing: Standing)
         (Some(alert), None) => match standing {
             Standing::Newest => calm(draft, &alert),
             Standing::Future if alert.future_dated => calm(draft, &alert),
-            Standing::Reinterpreted => end(draft, &finding.condition),
-            Standing::Late | Standing::Future => {}
+            Standing::Reinterpreted if !alert.future_dated => end(draft, &finding.condition),
+            Standing::Late | Standing::Future | Standing::Reinterpreted => {}
         },
     }
 }

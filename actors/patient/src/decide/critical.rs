@@ -7,6 +7,7 @@ use super::observations::Batch;
 use crate::limits::LATE_ALERT_MICROS_MAX;
 use crate::person::person_at;
 use crate::view::{Timeline, View};
+use actors_risk::History;
 use schema_types::measure::Measure;
 use schema_types::patient::{AlertCondition, MeasuredValue};
 use schema_types::time::Timestamp;
@@ -63,12 +64,15 @@ pub(super) fn judge_newest(draft: &mut Draft<'_>, measure: Measure) {
     }
 }
 
-/// Ends the alert of a measure whose newest remaining value, if any, is not critical.
+/// Ends the alert of a measure when no critical value is held that is as new as its trigger.
 pub(super) fn end_without_reason(draft: &mut Draft<'_>, measure: Measure) {
     let condition = AlertCondition::CriticalValue(measure);
-    let newest = draft.view(Timeline::Present).newest_value(measure, Timestamp::MAX).cloned();
-    let severity = newest.and_then(|newest| finding(draft, measure, &newest).severity);
-    if severity.is_none() {
+    let Some(alert) = draft.work().alerts.get(&condition) else { return };
+    let timeline = if alert.future_dated { Timeline::Future } else { Timeline::Present };
+    let view = draft.view(timeline);
+    let mut held = view.between(measure, alert.observed_at.plus_micros(-1), Timestamp::MAX);
+    if !held.any(|value| finding(draft, measure, value).severity.is_some()) {
+        drop(held);
         alerts::end(draft, &condition);
     }
 }

@@ -172,14 +172,6 @@ impl<'a> Draft<'a> {
         self.work.resources.get(key).or_else(|| self.base.resources.get(key))
     }
 
-    /// How many resources there are, one of this key included.
-    pub(super) fn resources_with(&self, key: &ResourceKey) -> usize {
-        let added = |one: &&ResourceKey| !self.base.resources.contains_key(*one);
-        let new = self.work.resources.keys().filter(added).count();
-        let is_new = self.resource(key).is_none();
-        self.base.resources.len() + new + usize::from(is_new)
-    }
-
     /// The measure under which an observation is held, if it is.
     pub(super) fn measure_of(&self, id: &schema_types::ids::ObservationId) -> Option<Measure> {
         let view = self.view(Timeline::Present);

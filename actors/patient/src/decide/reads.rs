@@ -6,8 +6,8 @@ use crate::person::person_at;
 use crate::state::{State, is_known};
 use crate::view::{Timeline, View};
 use actors_core::stay::fold_stay;
-use actors_core::{Context, purpose};
-use schema_types::clinical::{ResourceKey, ResourceMeta};
+use actors_core::{Context, purpose, resource};
+use schema_types::clinical::ResourceKey;
 use schema_types::error_code::ErrorCode;
 use schema_types::measure::Measure;
 use schema_types::patient::AlertCondition;
@@ -41,7 +41,9 @@ pub(super) fn decide_read(state: &State, context: &Context<'_>, read: Read) -> D
         Read::OpenAlerts => Ok(Reply::Alerts(state.alerts.values().cloned().collect())),
         Read::Resource(key) => read_resource(state, key, None),
         Read::ResourceVersion(key, version) => read_resource(state, key, Some(version)),
-        Read::Resources { types } => Ok(Reply::Resources(resources(state, &types))),
+        Read::Resources { types } => {
+            Ok(Reply::Resources(resource::of_types(&state.resources, &types)))
+        }
         Read::Timeline { from, to } => Ok(Reply::Timeline(timeline(state, from, to))),
         Read::Explain { model, as_of } => Ok(Reply::Explained(explain(state, model, as_of))),
         Read::AsOf { at } => Ok(Reply::AsOf(Box::new(as_of_view(state, at)))),
@@ -49,27 +51,20 @@ pub(super) fn decide_read(state: &State, context: &Context<'_>, read: Read) -> D
 }
 
 fn read_resource(state: &State, key: ResourceKey, version: Option<u64>) -> Decided<Reply> {
-    let Some(current) = state.resources.get(&key) else {
-        if key.resource_type == "Observation" {
-            return Ok(Reply::Resource { key, version, current: None });
+    match resource::find(&state.resources, &key, version) {
+        Ok(meta) => {
+            let version = version.or(Some(meta.version));
+            Ok(Reply::Resource { key, version, current: Some(Box::new(meta.clone())) })
         }
-        return Err(Refusal::wrong(ErrorCode::FhirNotFound, "there is no such resource"));
-    };
-    if version.is_some_and(|version| version == 0 || version > current.version) {
-        return Err(Refusal::wrong(ErrorCode::FhirNotFound, "there is no such version"));
+        // Observations that did not arrive as FHIR are known to the store alone.
+        Err(_) if key.resource_type == "Observation" && !state.resources.contains_key(&key) => {
+            Ok(Reply::Resource { key, version, current: None })
+        }
+        Err(ErrorCode::FhirGone) => {
+            Err(Refusal::wrong(ErrorCode::FhirGone, "the resource was deleted"))
+        }
+        Err(code) => Err(Refusal::wrong(code, "there is no such resource or version")),
     }
-    if current.deleted && version.is_none_or(|version| version == current.version) {
-        return Err(Refusal::wrong(ErrorCode::FhirGone, "the resource was deleted"));
-    }
-    let version = version.or(Some(current.version));
-    Ok(Reply::Resource { key, version, current: Some(Box::new(current.clone())) })
-}
-
-fn resources(state: &State, types: &[String]) -> Vec<ResourceMeta> {
-    let is_asked = |meta: &&ResourceMeta| {
-        !meta.deleted && (types.is_empty() || types.contains(&meta.key.resource_type))
-    };
-    state.resources.values().filter(is_asked).cloned().collect()
 }
 
 fn timeline(state: &State, from: Timestamp, to: Timestamp) -> Vec<TimelineItem> {

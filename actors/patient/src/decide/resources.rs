@@ -4,14 +4,15 @@
 use super::draft::Draft;
 use super::observations::{self, Batch, Origin};
 use super::{Decided, Refusal, adt, devices, person};
-use crate::command::{EncounterFact, ResourceWrite, StoredVersion, WriteMode, WriteOutcome};
+use crate::command::{
+    DeviceLink, EncounterFact, ResourceWrite, StoredVersion, WriteMode, WriteOutcome,
+};
 use crate::event::Event;
 use crate::limits::{OBSERVATIONS_MAX, RESOURCES_MAX, WRITES_MAX};
-use actors_core::{Effect, IndexEntry, ResourceBody};
+use actors_core::resource::{self, WriteError, WriteLimits, plan_writes};
 use schema_types::audit::AuditAction;
-use schema_types::clinical::{EncounterClass, Movement, MovementKind, ResourceMeta};
-use schema_types::error_code::ErrorCode;
-use schema_types::patient::{EncounterStatus, Registration};
+use schema_types::clinical::{EncounterClass, Movement, MovementKind, Observation, ResourceKey};
+use schema_types::patient::{DemographicsPatch, EncounterStatus, Registration};
 use schema_types::time::Timestamp;
 
 /// How the audit log names a batch of writes.
@@ -31,103 +32,85 @@ pub(super) fn decide_store_resources(
     writes: Vec<ResourceWrite>,
 ) -> Decided<Vec<StoredVersion>> {
     let observations: usize = writes.iter().map(|write| write.observations.len()).sum();
-    if writes.len() > WRITES_MAX || observations > OBSERVATIONS_MAX {
-        return Err(Refusal::limit("too many resources in one command"));
+    if observations > OBSERVATIONS_MAX {
+        return Err(Refusal::limit("too many observations in one command"));
+    }
+    let (writes, meanings): (Vec<_>, Vec<_>) = writes.into_iter().map(split).unzip();
+    let limits = WriteLimits { resources_max: RESOURCES_MAX, writes_max: WRITES_MAX };
+    let plan =
+        plan_writes(&draft.base.resources, writes, draft.context.now, limits).map_err(refusal)?;
+    for effect in plan.effects {
+        draft.push_effect(effect);
     }
     let mut batch = Batch::default();
-    let mut versions = Vec::with_capacity(writes.len());
     let mut age_changed = false;
-    for write in writes {
-        let stored = store(draft, &write)?;
-        if stored.outcome != WriteOutcome::Unchanged {
-            age_changed |= apply_facts(draft, &mut batch, write)?;
+    let mut stored = plan.stored.into_iter();
+    for (version, meaning) in plan.versions.iter().zip(meanings) {
+        if version.outcome == WriteOutcome::Unchanged {
+            continue;
         }
-        versions.push(stored);
+        if let Some(meta) = stored.next() {
+            draft.emit(Event::ResourceStored { meta });
+        }
+        age_changed |= apply(draft, &mut batch, &version.key, meaning)?;
     }
     observations::finish(draft, batch, age_changed);
-    Ok(versions)
+    Ok(plan.versions)
 }
 
-/// Stores one version, unless it repeats the current one.
-fn store(draft: &mut Draft<'_>, write: &ResourceWrite) -> Decided<StoredVersion> {
-    let current = draft.resource(&write.key).cloned();
-    let outcome = outcome_of(write, current.as_ref())?;
-    let now = draft.context.now;
-    let (version, updated_at) = current.map_or((0, now), |meta| (meta.version, meta.updated_at));
-    let key = write.key.clone();
-    if outcome == WriteOutcome::Unchanged {
-        return Ok(StoredVersion { key, version, updated_at, outcome });
-    }
-    if draft.resources_with(&key) > RESOURCES_MAX {
-        return Err(Refusal::limit("too many resources of one patient"));
-    }
-    let deleted = write.mode == WriteMode::Delete;
-    let facts = write.facts.clone();
-    let meta = ResourceMeta {
-        key: key.clone(),
-        version: version.saturating_add(1),
-        updated_at: now,
-        deleted,
-        digest: facts.digest,
-        date: facts.date,
-        codes: facts.codes,
-        categories: facts.categories,
-        status: facts.status,
+fn refusal(error: WriteError) -> Refusal {
+    let reason = match error {
+        WriteError::VersionConflict => "the current version is not the expected one",
+        WriteError::TooMany => "too many resources",
+        WriteError::EmptyBody => "the body is empty",
     };
-    let version = meta.version;
-    let body = if deleted { ResourceBody::Deleted } else { ResourceBody::Json(write.body.clone()) };
-    draft.emit(Event::ResourceStored { meta: meta.clone() });
-    draft.push_effect(Effect::PutResource { meta, body });
-    // A deleted resource stays in the index: a read has to answer that it is gone.
-    draft.push_effect(Effect::PutIndex(IndexEntry::Resource {
-        resource_type: key.resource_type.clone(),
-        id: key.id.clone(),
-    }));
-    Ok(StoredVersion { key, version, updated_at: now, outcome })
+    Refusal::wrong(error.code(), reason)
 }
 
-fn outcome_of(write: &ResourceWrite, current: Option<&ResourceMeta>) -> Decided<WriteOutcome> {
-    let conflict = |reason| Err(Refusal::wrong(ErrorCode::FhirVersionConflict, reason));
-    if write.if_match.is_some() && write.if_match != current.map(|meta| meta.version) {
-        return conflict("the version in if-match is not the current one");
-    }
-    let live = current.filter(|meta| !meta.deleted);
-    let is_repeat = live.is_some_and(|meta| meta.digest == write.facts.digest);
-    match (write.mode, live) {
-        (WriteMode::Delete, None) => Ok(WriteOutcome::Unchanged),
-        (WriteMode::Delete, Some(_)) => Ok(WriteOutcome::Deleted),
-        (WriteMode::Create | WriteMode::Update, Some(_)) if is_repeat => {
-            Ok(WriteOutcome::Unchanged)
-        }
-        (WriteMode::Create, Some(_)) => conflict("the resource exists with other content"),
-        (WriteMode::Update, Some(_)) => Ok(WriteOutcome::Updated),
-        (WriteMode::Create | WriteMode::Update, None) => Ok(WriteOutcome::Created),
-    }
+/// What a resource says beside what is kept of every resource.
+struct Meaning {
+    observations: Vec<Observation>,
+    demographics: Option<(DemographicsPatch, Timestamp)>,
+    encounter: Option<EncounterFact>,
+    device_links: Vec<DeviceLink>,
+}
+
+fn split(write: ResourceWrite) -> (resource::ResourceWrite, Meaning) {
+    let ResourceWrite { key, mode, body, if_match, facts, .. } = write;
+    let (observations, demographics) = (write.observations, write.demographics);
+    let (encounter, device_links) = (write.encounter, write.device_links);
+    let meaning = Meaning { observations, demographics, encounter, device_links };
+    (resource::ResourceWrite { key, mode, body, if_match, facts }, meaning)
 }
 
 /// Returns whether the birth date changed.
-fn apply_facts(draft: &mut Draft<'_>, batch: &mut Batch, write: ResourceWrite) -> Decided<bool> {
+fn apply(
+    draft: &mut Draft<'_>,
+    batch: &mut Batch,
+    key: &ResourceKey,
+    meaning: Meaning,
+) -> Decided<bool> {
     let mut age_changed = false;
-    if let Some((patch, stated_at)) = write.demographics {
+    if let Some((patch, stated_at)) = meaning.demographics {
         age_changed = person::state_person(draft, Registration::Registered, patch, stated_at)?;
     }
     person::make_provisional(draft);
-    if let Some(fact) = write.encounter {
-        for movement in movements_of(&write.key.id, &fact, draft.context.now) {
+    if let Some(fact) = meaning.encounter {
+        for movement in movements_of(&key.id, &fact, draft.context.now) {
             adt::record_movement(draft, &fact.encounter, movement)?;
         }
     }
-    for link in &write.device_links {
+    for link in &meaning.device_links {
         devices::link_device(draft, link)?;
     }
-    if write.key.resource_type == "Observation" {
-        for id in observations::held_for(draft, &write.key) {
-            if !write.observations.iter().any(|observation| observation.id == id) {
+    if key.resource_type == "Observation" {
+        for id in observations::held_for(draft, key) {
+            if !meaning.observations.iter().any(|observation| observation.id == id) {
                 observations::withdraw(draft, batch, &id);
             }
         }
     }
-    for observation in write.observations {
+    for observation in meaning.observations {
         observations::record(draft, batch, observation, Origin::Fhir);
     }
     Ok(age_changed)

@@ -149,8 +149,12 @@ fn record_if_changed(draft: &mut Draft<'_>, score: Score, standing: Standing) {
     if is_known {
         return;
     }
+    // The fold drops results that may rest on what is gone; the same one again is no news.
+    let is_news = draft.base.scores.get(&score.model) != Some(&score);
     draft.emit(Event::ScoreRecorded { score: score.clone() });
-    alerts::judge(draft, finding(&score), standing);
+    if is_news {
+        alerts::judge(draft, finding(&score), standing);
+    }
 }
 
 /// What a result means for the alert of its model.

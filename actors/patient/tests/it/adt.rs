@@ -5,7 +5,7 @@ use crate::support::{World, adt, minute, movement, patient, tenant};
 use actors_core::stay::fold_stay;
 use actors_core::{Effect, Entity, IndexEntry, Notice};
 use actors_patient::limits::MOVEMENTS_MAX;
-use actors_patient::{Patient, State};
+use actors_patient::{Event, Patient, State};
 use proptest::prelude::*;
 use schema_types::clinical::{Movement, MovementKind};
 use schema_types::error_code::ErrorCode;
@@ -126,15 +126,17 @@ fn first_contact_makes_the_patient_known() {
 
 #[test]
 fn lim_1_a_stay_has_a_limit() {
-    let mut state = State::default();
     let mut world = World::new();
-    world.run(&patient("p1"), adt("admit@0>A", "first"));
-    std::mem::swap(&mut state, &mut world.records.get_mut(&patient("p1")).unwrap().state);
-    let stay = state.encounters.get_mut(&EncounterId::new("V1")).unwrap();
-    for index in 1..MOVEMENTS_MAX {
-        stay.movements.push(movement("update@9>A", &format!("u{index:05}")));
+    let id = patient("p1");
+    let record = world.records.entry(id.clone()).or_default();
+    for index in 0..MOVEMENTS_MAX {
+        let encounter = EncounterId::new("V1");
+        let movement = movement("update@9>A", &format!("u{index:05}"));
+        record.journal.push(Event::MovementRecorded { encounter, movement });
     }
-    world.records.get_mut(&patient("p1")).unwrap().state = state;
+    for event in &record.journal {
+        Patient::evolve(&mut record.state, event);
+    }
     let refused = world.refused(&patient("p1"), adt("discharge@10", "last"));
     assert_eq!(refused.code, ErrorCode::EntityLimit);
 }
