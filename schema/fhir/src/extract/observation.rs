@@ -9,7 +9,7 @@ use schema_types::Decimal;
 use schema_types::clinical::{Code, Observation, ObservationStatus, ObservationValue, Provenance};
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::{EncounterId, EntityId, EntityKind, ObservationId};
-use schema_types::measure::{Acvpu, Measure, MeasureError};
+use schema_types::measure::{Acvpu, MEDULLA_SYSTEM, Measure, MeasureError};
 use schema_types::phi::Phi;
 use schema_types::quantity::Quantity;
 use schema_types::time::Timestamp;
@@ -75,7 +75,8 @@ impl<'a> Shared<'a> {
             Measure::from_code(&code.system, &code.code).map(|measure| (code, measure))
         });
         let mut issues = Vec::new();
-        let measured = named.and_then(|(_, measure)| measured(measure, &value, part, &mut issues));
+        let measured =
+            named.and_then(|(code, measure)| measured((code, measure), &value, part, &mut issues));
         let code = named.map(|(code, _)| code).or(codes.first()).cloned().unwrap_or_default();
         Observation {
             id: ObservationId::new(id),
@@ -208,8 +209,9 @@ fn sampled(value: &Value) -> ObservationValue {
     }
 }
 
+/// A number sent as text is not measured: nobody says in what unit it is.
 fn measured(
-    measure: Measure,
+    (code, measure): (&Code, Measure),
     value: &ObservationValue,
     part: &Value,
     issues: &mut Vec<ErrorCode>,
@@ -219,7 +221,10 @@ fn measured(
         Some((measure, Decimal::from(level.number())))
     };
     let consciousness = measure == Measure::Consciousness;
+    // AVPU, coma and sedation scales share bare numbers; only our own code says which is meant.
+    let bare = consciousness && ![MEDULLA_SYSTEM, "MEDULLA"].contains(&code.system.as_str());
     match value {
+        ObservationValue::Quantity(_) if bare => None,
         ObservationValue::Quantity(quantity) => number(measure, quantity, issues),
         ObservationValue::Coded(first) if consciousness => {
             let all = part.get("valueCodeableConcept").map(concept_codes).unwrap_or_default();
@@ -228,12 +233,8 @@ fn measured(
                 .find_map(|code: &Code| level(&code.code).or_else(|| level(&code.display)))
         }
         ObservationValue::Text(text) if consciousness => level(text.expose()),
-        // A number sent as text is what many feeds do; its unit is the measure's own.
-        ObservationValue::Text(text) => {
-            let value: Decimal = text.expose().trim().parse().ok()?;
-            number(measure, &Quantity { value, unit: String::new() }, issues)
-        }
-        ObservationValue::Coded(_)
+        ObservationValue::Text(_)
+        | ObservationValue::Coded(_)
         | ObservationValue::Sampled { .. }
         | ObservationValue::Absent(_) => None,
     }

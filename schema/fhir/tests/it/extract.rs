@@ -83,12 +83,21 @@ fn consciousness_by_code_or_word() {
         (r#""valueCodeableConcept":{"coding":[{"code":"x"},{"code":"450847001"}]}"#, Some(3)),
         (r#""valueCodeableConcept":{"text":"Unresponsive"}"#, Some(4)),
         (r#""valueString":"asleep""#, None),
+        (r#""valueInteger":3"#, None),
+        (r#""valueQuantity":{"value":1}"#, None),
     ];
     for (value, level) in cases {
         let found = observation(&format!("{AWARENESS},{value}"));
         let expected = level.map(|level| (Measure::Consciousness, Decimal::from(level)));
         assert_eq!(found[0].measured, expected, "{value}");
     }
+}
+
+#[test]
+fn a_number_as_text_has_no_unit_and_is_not_measured() {
+    let found = observation(&format!(r#"{HEART_RATE},"valueString":"72""#));
+    assert_eq!(found[0].measured, None);
+    assert_eq!(found[0].issues, Vec::new());
 }
 
 #[test]
