@@ -1,5 +1,5 @@
 //! The patient as an entity: a pure core that decides commands and folds events (DET-1). It owns a
-//! person's live record, scores and alerts; it performs no I/O, reads no clock and knows no runtime.
+//! person's live record, scores and alerts; it performs no I/O, reads no clock, knows no runtime.
 //! Its rules are the table `PAT-n` in README.md.
 
 pub mod command;

@@ -9,7 +9,7 @@ use schema_types::time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE};
 /// Stays of one patient.
 pub const ENCOUNTERS_MAX: usize = 4_096;
 /// Movements of one stay. A long stay with a daily update for a year stays below.
-pub const MOVEMENTS_MAX: usize = 1_024;
+pub const MOVEMENTS_MAX: usize = 512;
 /// Identifiers of one patient.
 pub const IDENTIFIERS_MAX: usize = 128;
 /// Observations in one command.

@@ -1,5 +1,5 @@
 //! The live state of a patient, as `schema_types` names it, with what can be read from it directly:
-//! whether the patient is known, and labels of alerts. Changing it is the business of `evolve` alone.
+//! whether the patient is known, and labels of alerts. Only `evolve` changes it.
 
 use schema_types::patient::{AlertCondition, Registration};
 

@@ -1,5 +1,5 @@
-//! The stored forms of events and state, as `schema-wire` defines them. Encoding is canonical: equal
-//! states have equal bytes (DET-1).
+//! The stored forms of events and state, as `schema-wire` defines them. Encoding is canonical, so
+//! that equal states have equal bytes (DET-1).
 
 use crate::event::Event;
 use crate::state::State;

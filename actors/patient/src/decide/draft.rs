@@ -230,7 +230,9 @@ impl<'a> Draft<'a> {
             let Some(stay) = self.work.encounters.get(&id) else { continue };
             let movements = stay.movements.clone();
             let mut facilities = BTreeSet::new();
-            for location in movements.iter().flat_map(locations) {
+            // A rewritten movement may have been the only one to name the place that it left.
+            let before = self.base.encounters.get(&id).map_or(&[][..], |stay| &stay.movements);
+            for location in movements.iter().chain(before).flat_map(locations) {
                 if !location.facility.is_empty() {
                     facilities.insert(location.facility.clone());
                 }

@@ -240,7 +240,7 @@ fn tell(world: &mut World, index: usize, told: &Told) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn pat_8_merge_and_unmerge_leave_no_trace(before in prop::collection::vec(told(), 0..12)) {

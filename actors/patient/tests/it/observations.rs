@@ -161,7 +161,7 @@ fn pat_3_history_reaches_back_a_week_and_a_day() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
     fn pat_3_any_order_of_values_gives_the_same_history(

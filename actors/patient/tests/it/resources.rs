@@ -9,7 +9,9 @@ use actors_patient::command::{
 };
 use actors_patient::{Command, Event};
 use schema_types::audit::AuditAction;
-use schema_types::clinical::{EncounterClass, Observation, ObservationStatus, ResourceKey};
+use schema_types::clinical::{
+    EncounterClass, Location, Observation, ObservationStatus, ResourceKey,
+};
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::{EncounterId, MessageDigest};
 use schema_types::measure::Measure;
@@ -209,6 +211,25 @@ fn encounters_are_rewritten_as_a_whole() {
         let told = outcome.effects.iter().any(|effect| matches!(effect, Effect::Send { .. }));
         assert!(!told, "no place, no bed");
     }
+}
+
+#[test]
+fn pat_1_a_place_that_an_encounter_left_is_told() {
+    let mut world = World::new();
+    let told = |world: &mut World, body: &str, facility: &str| {
+        let mut write = encounter(body, EncounterStatus::Open, None);
+        let location = Location { facility: facility.into(), ..Location::default() };
+        write.encounter.as_mut().unwrap().location = Some(location);
+        let outcome = world.run(&patient("p1"), store(vec![write]));
+        let keys = outcome.effects.iter().filter_map(|effect| match effect {
+            Effect::Send { to, .. } => Some(to.key().to_owned()),
+            _ => None,
+        });
+        keys.collect::<Vec<String>>()
+    };
+    assert_eq!(told(&mut world, "1", "F1"), ["F1"]);
+    assert_eq!(told(&mut world, "2", "F2"), ["F1", "F2"]);
+    assert_eq!(told(&mut world, "3", "F2"), Vec::<String>::new(), "nothing moved");
 }
 
 #[test]

@@ -115,7 +115,7 @@ const MEASURES: [Measure; 4] =
     [Measure::HeartRate, Measure::SystolicPressure, Measure::RespiratoryRate, Measure::BodyWeight];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// The world checks PAT-5, DET-1 and the rules of the state after every step.
     #[test]
