@@ -9,6 +9,8 @@ mod part;
 pub use escape::escape;
 pub use part::{Part, Presence};
 
+use part::piece;
+
 use crate::charset::{self, Charset};
 use crate::delimiters::Delimiters;
 use crate::error::{Hl7Error, Position, SegmentName};
@@ -285,16 +287,16 @@ impl<'m> Segment<'m> {
     #[must_use]
     pub fn field(&self, number: usize) -> Part<'m> {
         let body = self.body();
-        let separator = char::from(self.message.delimiters.field);
+        let separator = self.message.delimiters.field;
         if !matches!(self.span.name.as_str(), "MSH" | "FHS" | "BHS") {
-            let raw = body.split(separator).nth(number).filter(|_| number > 0);
+            let raw = piece(body, separator, number).filter(|_| number > 0);
             return self.message.part(raw.unwrap_or(""), false);
         }
         match number {
             0 => self.message.part("", false),
             1 => self.message.part(body.get(..1).unwrap_or(""), true),
             _ => {
-                let raw = body.split(separator).nth(number - 1).unwrap_or("");
+                let raw = piece(body, separator, number - 1).unwrap_or("");
                 self.message.part(raw, number == 2)
             }
         }

@@ -109,8 +109,14 @@ impl<'m> Part<'m> {
     }
 
     fn nth(&self, delimiter: u8, number: usize) -> Self {
-        let found = number.checked_sub(1).and_then(|index| self.split(delimiter).nth(index));
-        found.unwrap_or(Self { raw: "", ..*self })
+        let index = number.checked_sub(1);
+        let raw = match index {
+            None => None,
+            Some(0) if self.whole => Some(self.raw),
+            Some(_) if self.whole => None,
+            Some(index) => piece(self.raw, delimiter, index),
+        };
+        Self { raw: raw.unwrap_or(""), ..*self }
     }
 
     fn split(&self, delimiter: u8) -> impl Iterator<Item = Self> + use<'m> {
@@ -120,4 +126,18 @@ impl<'m> Part<'m> {
             .split(move |character: char| splits && character == char::from(delimiter))
             .map(move |raw| Self { raw, ..part })
     }
+}
+
+/// The piece of `text` after `index` delimiters. Delimiters are ASCII, so bytes can be counted:
+/// this is where decoding spends its time.
+pub(super) fn piece(text: &str, delimiter: u8, index: usize) -> Option<&str> {
+    let mut rest = text.as_bytes();
+    let mut start = 0;
+    for _ in 0..index {
+        let at = rest.iter().position(|byte| *byte == delimiter)?;
+        start += at + 1;
+        rest = &rest[at + 1..];
+    }
+    let length = rest.iter().position(|byte| *byte == delimiter).unwrap_or(rest.len());
+    text.get(start..start + length)
 }
