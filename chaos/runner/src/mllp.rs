@@ -1,0 +1,64 @@
+//! A minimal MLLP client of our own, so that the node's codec is not its own judge.
+
+use anyhow::{Context, Result, bail};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+const START_BLOCK: u8 = 0x0B;
+const END_BLOCK: [u8; 2] = [0x1C, 0x0D];
+const ANSWER_SECONDS_MAX: u64 = 20;
+
+pub(crate) struct MllpClient {
+    stream: TcpStream,
+}
+
+/// What the node answered.
+pub(crate) struct Answer {
+    /// MSA-1.
+    pub(crate) code: String,
+    /// MSA-2.
+    pub(crate) control_id: String,
+    /// The whole acknowledgement.
+    pub(crate) text: String,
+}
+
+impl MllpClient {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))?;
+        Ok(Self { stream })
+    }
+
+    /// Sends one message and waits for its acknowledgement.
+    pub(crate) fn exchange(&mut self, message: &str) -> Result<Answer> {
+        let mut frame = vec![START_BLOCK];
+        frame.extend_from_slice(message.as_bytes());
+        frame.extend_from_slice(&END_BLOCK);
+        self.stream.write_all(&frame)?;
+        let mut reply = Vec::new();
+        let mut buffer = [0; 4096];
+        while !reply.ends_with(&END_BLOCK) {
+            let read = self.stream.read(&mut buffer)?;
+            if read == 0 {
+                bail!("connection closed before the acknowledgement");
+            }
+            reply.extend_from_slice(&buffer[..read]);
+        }
+        parse(&reply)
+    }
+}
+
+fn parse(reply: &[u8]) -> Result<Answer> {
+    let text = String::from_utf8_lossy(reply).into_owned();
+    let answer = text
+        .split('\r')
+        .find(|segment| segment.starts_with("MSA|"))
+        .context("acknowledgement without MSA")?;
+    let mut fields = answer.split('|').skip(1).map(str::to_owned);
+    let code = fields.next().unwrap_or_default();
+    let control_id = fields.next().unwrap_or_default();
+    Ok(Answer { code, control_id, text })
+}

@@ -1,0 +1,153 @@
+//! Clients that send results of their own patients, repeat until acknowledged, and remember what
+//! was acknowledged; and the check that all of it is there exactly once (ACK-1, ONCE-1).
+
+use crate::http;
+use crate::mllp::MllpClient;
+use crate::process::pause;
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Patients per client.
+const PATIENTS: u64 = 4;
+/// A constant moment in the past: results need not be dated now to count.
+const DAY: &str = "20260301";
+
+/// What one client knows was acknowledged: per patient, the ids of its messages in order.
+pub(crate) type Acknowledged = BTreeMap<String, Vec<String>>;
+
+/// Counters that the clients share.
+#[derive(Default)]
+pub(crate) struct Progress {
+    pub(crate) acknowledged: AtomicU64,
+    pub(crate) resent: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) is_over: AtomicBool,
+}
+
+/// Starts `clients` clients against `address`.
+pub(crate) fn start(
+    clients: usize,
+    address: SocketAddr,
+    progress: &Arc<Progress>,
+) -> Vec<JoinHandle<Acknowledged>> {
+    (0..clients)
+        .map(|client| {
+            let progress = Arc::clone(progress);
+            spawn(move || send_until_over(client, address, &progress))
+        })
+        .collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "chaos runs real clients in real threads")]
+fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::spawn(body)
+}
+
+fn send_until_over(client: usize, address: SocketAddr, progress: &Progress) -> Acknowledged {
+    let mut acknowledged = Acknowledged::new();
+    let mut connection: Option<MllpClient> = None;
+    let mut number = 0;
+    while !progress.is_over.load(Ordering::Acquire) {
+        let patient = format!("{client}{:02}", number % PATIENTS);
+        let control_id = format!("C{client}-{number}");
+        let message = result_message(&patient, &control_id, number);
+        send_one(address, &mut connection, &message, &control_id, progress);
+        acknowledged.entry(patient).or_default().push(control_id);
+        progress.acknowledged.fetch_add(1, Ordering::Relaxed);
+        number += 1;
+    }
+    acknowledged
+}
+
+/// Repeats the same message, with the same control id, until it is acknowledged.
+fn send_one(
+    address: SocketAddr,
+    connection: &mut Option<MllpClient>,
+    message: &str,
+    control_id: &str,
+    progress: &Progress,
+) {
+    let mut tries = 0_u64;
+    loop {
+        if tries > 0 {
+            progress.resent.fetch_add(1, Ordering::Relaxed);
+            pause(Duration::from_millis(10));
+        }
+        tries += 1;
+        let client = match connection.take() {
+            Some(client) => Ok(client),
+            None => MllpClient::connect(address),
+        };
+        let Ok(mut client) = client else { continue };
+        if let Ok(answer) = client.exchange(message)
+            && answer.control_id == control_id
+        {
+            *connection = Some(client);
+            if answer.code == "AA" {
+                return;
+            }
+            progress.refused.fetch_add(1, Ordering::Relaxed);
+            if progress.refused.load(Ordering::Relaxed) < 5 {
+                eprintln!("refused: {}", answer.text.replace('\r', " / "));
+            }
+        }
+    }
+}
+
+fn result_message(patient: &str, control_id: &str, number: u64) -> String {
+    let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
+    let at = format!("{DAY}{hour:02}{minute:02}{second:02}");
+    let rate = 60 + number % 40;
+    format!(
+        "MSH|^~\\&|CHAOS|LAB|MEDULLA|H|{at}||ORU^R01^ORU_R01|{control_id}|P|2.5.1\r\
+         PID|1||{patient}^^^CHAOS^MR||Test^Chaos\r\
+         OBR|1|||85353-1^Vital signs^LN|||{at}\r\
+         OBX|1|NM|8867-4^Heart rate^LN||{rate}|/min^^UCUM|||||F|||{at}\r"
+    )
+}
+
+/// What is missing and what is there twice.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) acknowledged: u64,
+    pub(crate) lost: u64,
+    pub(crate) duplicated: u64,
+}
+
+/// Compares what was acknowledged with what every patient's journal says.
+pub(crate) fn check(address: SocketAddr, all: &[Acknowledged]) -> Result<Verdict> {
+    let mut verdict = Verdict::default();
+    for (patient, control_ids) in all.iter().flatten() {
+        let found = messages_of(address, patient)?;
+        for control_id in control_ids {
+            verdict.acknowledged += 1;
+            match found.get(control_id) {
+                None => verdict.lost += 1,
+                Some(1) => {}
+                Some(_) => verdict.duplicated += 1,
+            }
+        }
+    }
+    Ok(verdict)
+}
+
+/// How often each message's result stands in the patient's timeline. The observation's id begins
+/// with the control id of its message.
+fn messages_of(address: SocketAddr, patient: &str) -> Result<BTreeMap<String, u64>> {
+    let path = format!("/api/v1/patients/CHAOS.{patient}/timeline?kind=observation");
+    let response = http::get(address, &path)?;
+    let body = response.json().with_context(|| format!("timeline: HTTP {}", response.status))?;
+    let items = body["items"].as_array().context("timeline without items")?;
+    let mut found = BTreeMap::new();
+    for item in items.iter().filter(|item| item["kind"] == "observation") {
+        let id = item["id"].as_str().context("observation without an id")?;
+        let control_id = id.split('.').next().unwrap_or_default();
+        *found.entry(control_id.to_owned()).or_default() += 1;
+    }
+    Ok(found)
+}
