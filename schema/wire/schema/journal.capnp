@@ -8,14 +8,14 @@ using Device = import "device.capnp";
 using Facility = import "facility.capnp";
 
 struct JournalRecord {
-  sequence @0 :UInt64;  # within the entity, from 1
+  sequence @0 :UInt64;  # of the first event, within the entity, from 1
   recordedAtUnixMicros @1 :Int64;  # when it was recorded
   source @2 :Text;  # where the command came from
   commandId @3 :Text;  # its name within the source
   principal @4 :Text;  # who acts
   message @5 :Data;  # SHA-256 of the archived message, 32 bytes; null: none
   eventKind @6 :Common.EntityKind;  # whose event; never unknown
-  event @7 :Data;  # stored form of the event
+  event @7 :Data;  # stored forms of the command's events in order, each after its length (4 bytes, big-endian)
 }
 
 struct SnapshotRecord {

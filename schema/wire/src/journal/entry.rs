@@ -9,10 +9,10 @@ use schema_types::ids::{CommandId, EntityKind, MessageDigest, PrincipalId, Sourc
 use schema_types::time::Timestamp;
 use std::fmt;
 
-/// One event with what is known of the command behind it.
+/// The events of one command with what is known of the command.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JournalRecord {
-    /// The place in the entity's journal, from 1.
+    /// The first event's place in the entity's journal, from 1.
     pub sequence: u64,
     /// When the event was recorded.
     pub recorded_at: Timestamp,
@@ -26,7 +26,8 @@ pub struct JournalRecord {
     pub message: Option<MessageDigest>,
     /// The kind of entity whose event it is.
     pub event_kind: EntityKind,
-    /// The stored form of the event; patient data.
+    /// The stored forms of the events in order, each after its length (four bytes, big-endian);
+    /// patient data.
     pub event: Vec<u8>,
 }
 
