@@ -17,7 +17,8 @@ const PATIENTS: u64 = 4;
 /// A constant moment in the past: results need not be dated now to count.
 const DAY: &str = "20260301";
 
-/// What one client knows was acknowledged: per patient, the ids of its messages in order.
+/// What one client knows was acknowledged: per patient, the times of its results, each of which
+/// only one message has.
 pub(crate) type Acknowledged = BTreeMap<String, Vec<String>>;
 
 /// Counters that the clients share.
@@ -57,7 +58,7 @@ fn send_until_over(client: usize, address: SocketAddr, progress: &Progress) -> A
         let control_id = format!("C{client}-{number}");
         let message = result_message(&patient, &control_id, number);
         send_one(address, &mut connection, &message, &control_id, progress);
-        acknowledged.entry(patient).or_default().push(control_id);
+        acknowledged.entry(patient).or_default().push(stated_at(number));
         progress.acknowledged.fetch_add(1, Ordering::Relaxed);
         number += 1;
     }
@@ -99,6 +100,12 @@ fn send_one(
     }
 }
 
+/// The time that only message `number` of a client states, as the node shows it (RFC 3339).
+fn stated_at(number: u64) -> String {
+    let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
+    format!("2026-03-01T{hour:02}:{minute:02}:{second:02}")
+}
+
 fn result_message(patient: &str, control_id: &str, number: u64) -> String {
     let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
     let at = format!("{DAY}{hour:02}{minute:02}{second:02}");
@@ -122,11 +129,11 @@ pub(crate) struct Verdict {
 /// Compares what was acknowledged with what every patient's journal says.
 pub(crate) fn check(address: SocketAddr, all: &[Acknowledged]) -> Result<Verdict> {
     let mut verdict = Verdict::default();
-    for (patient, control_ids) in all.iter().flatten() {
-        let found = messages_of(address, patient)?;
-        for control_id in control_ids {
+    for (patient, times) in all.iter().flatten() {
+        let found = results_of(address, patient)?;
+        for time in times {
             verdict.acknowledged += 1;
-            match found.get(control_id) {
+            match found.get(time) {
                 None => verdict.lost += 1,
                 Some(1) => {}
                 Some(_) => verdict.duplicated += 1,
@@ -136,18 +143,17 @@ pub(crate) fn check(address: SocketAddr, all: &[Acknowledged]) -> Result<Verdict
     Ok(verdict)
 }
 
-/// How often each message's result stands in the patient's timeline. The observation's id begins
-/// with the control id of its message.
-fn messages_of(address: SocketAddr, patient: &str) -> Result<BTreeMap<String, u64>> {
-    let path = format!("/api/v1/patients/CHAOS.{patient}/timeline?kind=observation");
+/// How often each result stands in the patient's timeline, by the time that it states.
+fn results_of(address: SocketAddr, patient: &str) -> Result<BTreeMap<String, u64>> {
+    let path = format!("/api/v1/patients/CHAOS.{patient}/timeline");
     let response = http::get(address, &path)?;
     let body = response.json().with_context(|| format!("timeline: HTTP {}", response.status))?;
     let items = body["items"].as_array().context("timeline without items")?;
     let mut found = BTreeMap::new();
     for item in items.iter().filter(|item| item["kind"] == "observation") {
-        let id = item["id"].as_str().context("observation without an id")?;
-        let control_id = id.split('.').next().unwrap_or_default();
-        *found.entry(control_id.to_owned()).or_default() += 1;
+        let at = item["at"].as_str().context("observation without a time")?;
+        let second = at.get(..19).unwrap_or(at);
+        *found.entry(second.to_owned()).or_default() += 1;
     }
     Ok(found)
 }
