@@ -15,7 +15,36 @@ use crate::merge::{Direction, Entry};
 /// Estimated memory of an entry beside its key and value, in bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 160;
 
-type VersionedKey = (Bytes, Reverse<Version>);
+/// A key and a version, newest version first. The first bytes of the key lie in the node
+/// itself, so that most comparisons touch no other memory: a third of the cost of an insert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct VersionedKey {
+    prefix: u128,
+    key: Bytes,
+    version: Reverse<Version>,
+}
+
+impl VersionedKey {
+    fn new(key: Bytes, version: Version) -> Self {
+        let mut prefix = [0; 16];
+        let count = key.len().min(prefix.len());
+        prefix[..count].copy_from_slice(&key[..count]);
+        Self { prefix: u128::from_be_bytes(prefix), key, version: Reverse(version) }
+    }
+}
+
+impl Ord for VersionedKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let by_prefix = self.prefix.cmp(&other.prefix);
+        by_prefix.then_with(|| self.key.cmp(&other.key)).then(self.version.cmp(&other.version))
+    }
+}
+
+impl PartialOrd for VersionedKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Versions of keys in memory.
 #[derive(Default)]
@@ -32,7 +61,7 @@ impl Overlay {
     pub(crate) fn insert(&self, version: Version, key: Bytes, value: Option<Bytes>) {
         let bytes = key.len() + value.as_ref().map_or(0, Bytes::len) + ENTRY_OVERHEAD_BYTES;
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.map.insert((key, Reverse(version)), value);
+        self.map.insert(VersionedKey::new(key, version), value);
     }
 
     /// Notes that everything up to this version and log record is in here.
@@ -61,9 +90,9 @@ impl Overlay {
         if self.map.is_empty() {
             return None;
         }
-        let from = (Bytes::copy_from_slice(key), Reverse(version));
+        let from = VersionedKey::new(Bytes::copy_from_slice(key), version);
         let entry = self.map.lower_bound(Bound::Included(&from))?;
-        (entry.key().0 == key).then(|| entry.value().clone())
+        (entry.key().key == key).then(|| entry.value().clone())
     }
 
     /// Newest entries up to a version of the keys in a range, cleared keys included.
@@ -73,14 +102,14 @@ impl Overlay {
         version: Version,
         direction: Direction,
     ) -> Box<dyn Iterator<Item = Entry> + 'a> {
-        let begin = (range.begin.clone(), Reverse(Version::MAX));
-        let end = (range.end.clone(), Reverse(Version::MAX));
+        let begin = VersionedKey::new(range.begin.clone(), Version::MAX);
+        let end = VersionedKey::new(range.end.clone(), Version::MAX);
         let seen = self.map.range((Bound::Included(begin), Bound::Excluded(end)));
         match direction {
             Direction::Forward => {
                 let mut last: Option<Bytes> = None;
                 Box::new(seen.filter_map(move |entry| {
-                    let (key, Reverse(at)) = entry.key();
+                    let VersionedKey { key, version: Reverse(at), .. } = entry.key();
                     if *at > version || last.as_ref() == Some(key) {
                         return None;
                     }
@@ -109,7 +138,7 @@ where
     fn next(&mut self) -> Option<Entry> {
         loop {
             let Some(entry) = self.seen.next() else { return self.held.take() };
-            let (key, Reverse(at)) = entry.key();
+            let VersionedKey { key, version: Reverse(at), .. } = entry.key();
             if *at > self.version {
                 continue;
             }
@@ -128,6 +157,19 @@ mod tests {
 
     fn key(name: &'static str) -> Bytes {
         Bytes::from_static(name.as_bytes())
+    }
+
+    #[test]
+    fn versioned_keys_sort_as_their_bytes_then_newest_first() {
+        let long = "a key of more than sixteen bytes";
+        let names = ["", "\0", "\0\0", "a", "a\0", "a\0b", long, "b"];
+        for pair in names.windows(2) {
+            let (first, second) = (key(pair[0]), key(pair[1]));
+            assert!(VersionedKey::new(first.clone(), 1) < VersionedKey::new(second, 9));
+            assert!(VersionedKey::new(first.clone(), 9) < VersionedKey::new(first, 1));
+        }
+        let longer = format!("{long}!");
+        assert!(VersionedKey::new(key(long), 1) < VersionedKey::new(Bytes::from(longer), 1));
     }
 
     #[test]

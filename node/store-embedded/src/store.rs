@@ -149,7 +149,13 @@ impl EmbeddedStore {
         let core = Arc::clone(&self.core);
         start("store-write", Box::new(move || run_writer(&core, writer, &to_sync)))?;
         let core = Arc::clone(&self.core);
-        start("store-check", Box::new(move || core.run_checkpoints()))?;
+        start(
+            "store-check",
+            Box::new(move || {
+                let _guard = StageGuard(&core);
+                core.run_checkpoints();
+            }),
+        )?;
         self.core.want_checkpoint();
         Ok(())
     }
@@ -169,9 +175,7 @@ impl EmbeddedStore {
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
-            if thread.join().is_err() {
-                self.core.stop("a thread of the store panicked".to_owned());
-            }
+            let _panic_was_noted_by_its_guard = thread.join();
         }
     }
 
@@ -237,7 +241,21 @@ fn lost_reply() -> CommitError {
     CommitError::UnknownResult { reason: "the store ended before it answered".to_owned() }
 }
 
+/// Stops the store when its stage panics, so that nobody waits for an answer for ever.
+struct StageGuard<'a>(&'a Core);
+
+impl Drop for StageGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop("a thread of the store panicked".to_owned());
+            self.0.queue.close();
+            while self.0.queue.take_now().is_some() {}
+        }
+    }
+}
+
 fn run_writer(core: &Core, mut writer: Writer, to_sync: &SyncSender<Written>) {
+    let _guard = StageGuard(core);
     while let Some(waiting) = core.queue.take() {
         let written = writer.write(core, waiting);
         if to_sync.send(written).is_err() {
@@ -261,6 +279,7 @@ fn finish(core: &Core, writer: &mut Writer, sync: impl Fn(Written)) {
 }
 
 fn run_sync(core: &Core, from_writer: &Receiver<Written>) {
+    let _guard = StageGuard(core);
     while let Ok(written) = from_writer.recv() {
         core.sync(written);
     }

@@ -84,14 +84,14 @@ fn every_flipped_byte_of_the_log_is_noticed_or_changes_nothing() {
     let (mut noticed, mut tried) = (0, 0);
     for path in &segments {
         let contents = disk.contents(path).unwrap();
-        for offset in (0..used_bytes(&contents)).step_by(61) {
+        for offset in (0..used_bytes(&contents)).step_by(131) {
             let damaged = disk.fork(1);
             damaged.flip_bit(path, offset, u8::try_from(offset % 8).unwrap());
             tried += 1;
             noticed += usize::from(notices_damage(&damaged));
         }
     }
-    assert!(noticed > 40 && tried > noticed, "{noticed} of {tried}");
+    assert!(noticed > 20 && tried > noticed, "{noticed} of {tried}");
 }
 
 #[test]

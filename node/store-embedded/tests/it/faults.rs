@@ -17,8 +17,10 @@ fn a_failed_sync_or_write_stops_the_store_for_good() {
             let store = open(&disk, execution).unwrap();
             set(&store, "a", "1").unwrap();
             disk.inject(operation, 0, Fault::Io);
-            let failed = set(&store, "b", "1");
-            assert!(matches!(failed, Err(CommitError::UnknownResult { .. })), "{failed:?}");
+            // The fault may hit the log or the checkpoint thread, so it can take a few commits.
+            let failed = (0..1_000).find_map(|_| set(&store, "b", "1").err()).unwrap();
+            let unknown = matches!(failed, CommitError::UnknownResult { .. });
+            assert!(unknown || matches!(failed, CommitError::Stopped { .. }), "{failed}");
             let after = set(&store, "c", "1");
             assert!(matches!(after, Err(CommitError::Stopped { .. })), "{after:?}");
             assert!(block_on(store.begin()).is_err());
