@@ -37,7 +37,7 @@ pub enum IndexEntry {
         /// Assigner or system; may be empty.
         system: String,
         /// The identifier.
-        value: String,
+        value: schema_types::phi::Phi<String>,
     },
     /// A FHIR resource is kept by this entity.
     Resource {

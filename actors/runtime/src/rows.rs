@@ -214,7 +214,7 @@ pub(crate) fn index_key(entity: &EntityId, entry: &IndexEntry) -> Bytes {
     let kind = u64::from(entity.kind().number());
     match entry {
         IndexEntry::Identifier { system, value } => keys::index("identifier", tenant)
-            .text(value)
+            .text(value.expose())
             .text(system)
             .unsigned(kind)
             .text(entity.key())

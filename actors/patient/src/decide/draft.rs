@@ -212,7 +212,7 @@ impl<'a> Draft<'a> {
             if known.binary_search(identifier).is_err() {
                 self.effects.push(Effect::PutIndex(IndexEntry::Identifier {
                     system: identifier.system.clone(),
-                    value: identifier.value.expose().clone(),
+                    value: identifier.value.clone(),
                 }));
             }
         }

@@ -90,7 +90,10 @@ fn empty_keeps_and_deletion_clears() {
 fn identifiers_are_indexed_once() {
     let mut world = World::new();
     let id = patient("p1");
-    let entry = |value: &str| IndexEntry::Identifier { system: "OHG".into(), value: value.into() };
+    let entry = |value: &str| IndexEntry::Identifier {
+        system: "OHG".into(),
+        value: schema_types::phi::Phi::new(value.to_owned()),
+    };
     let first = world.run(&id, state_at(1, patch(1)));
     assert!(first.indexed(&entry("1")));
     let second = world.run(&id, state_at(2, patch(3)));
