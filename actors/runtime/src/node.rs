@@ -147,8 +147,8 @@ impl Runtime {
     /// delivers what an earlier run left in the outbox.
     ///
     /// # Errors
-    /// [`SubmitError::Damaged`] when stored data contradict themselves, [`SubmitError::StoreStopped`]
-    /// when the store cannot be used.
+    /// [`SubmitError::Damaged`] when stored data contradict themselves,
+    /// [`SubmitError::StoreStopped`] when the store cannot be used.
     pub async fn start(parts: RuntimeParts) -> Result<Self, SubmitError> {
         let RuntimeParts { store, clock, signer, config } = parts;
         let shards = shard_count(&store, config.shards).await?;

@@ -187,7 +187,8 @@ async fn settle(
             // The receiver cannot ever take it. The refusal is audited; the row must not wedge
             // the lane (LIVE-1), so it is cleared by a commit of its own.
             node.metrics.outbox_refused.add(1);
-            tracing::warn!(code = %rejection.code, kind = receiver.kind().name(), "outbox message refused");
+            let kind = receiver.kind().name();
+            tracing::warn!(code = %rejection.code, kind, "outbox message refused");
             node.commit_rows(vec![Mutation::clear(send.key.clone())]).await.is_ok()
         }
         Err(error) => {

@@ -31,10 +31,10 @@ impl Actor for EntitySupervisor {
         node: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let Some(node) = node.upgrade() else { return Ok(()) };
-        // The failure's text may quote data and is not logged (PHI-1); the panic hook has the place.
+        // The failure's text may quote data and is not logged (PHI-1).
         if let SupervisionEvent::ActorFailed(actor, _) = &event {
             node.metrics.entities_failed.add(1);
-            tracing::warn!(actor = %actor.get_id(), "entity failed and will restart from the store");
+            tracing::warn!(actor = %actor.get_id(), "entity failed");
             if let Some(hook) = node.take_failure_hook(actor.get_id()) {
                 hook();
             }

@@ -55,7 +55,7 @@ pub async fn shard_count(snapshot: &dyn Snapshot) -> Result<Option<u16>, SubmitE
 /// Verifies one shard's log: every row, every stored head, and heads known from elsewhere.
 ///
 /// # Errors
-/// [`SubmitError`] when the store cannot be read; damage that the log itself shows is in the report.
+/// [`SubmitError`] when the store cannot be read; what the log itself shows is in the report.
 pub async fn verify_shard(
     snapshot: &dyn Snapshot,
     shard: u16,

@@ -117,7 +117,8 @@ error_codes! {
     EntityFailed = "MED-NODE-010";
     /// A command id was used before with other content.
     CommandIdReused = "MED-NODE-011";
-    /// The request took longer than its deadline; its outcome is unknown, ask again with the same id.
+    /// The request took longer than its deadline; its outcome is unknown: ask again with the same
+    /// id.
     DeadlineExceeded = "MED-NODE-012";
     /// The request is malformed.
     BadRequest = "MED-NODE-013";

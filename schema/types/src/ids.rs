@@ -51,7 +51,8 @@ text_id! {
     PrincipalId
 }
 text_id! {
-    /// One stay or visit, unique within a patient (HL7 PV1-19 with its assigner, FHIR Encounter id).
+    /// One stay or visit, unique within a patient (HL7 PV1-19 with its assigner, FHIR Encounter
+    /// id).
     EncounterId
 }
 text_id! {

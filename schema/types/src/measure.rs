@@ -55,7 +55,9 @@ macro_rules! measures {
 
             /// How long a spot value may be used for scoring, in microseconds.
             #[must_use]
-            pub const fn validity_micros(self) -> i64 { match self { $(Self::$name => $validity),* } }
+            pub const fn validity_micros(self) -> i64 {
+                match self { $(Self::$name => $validity),* }
+            }
 
             /// The substance, for molar conversion.
             #[must_use]
@@ -78,7 +80,8 @@ macro_rules! measures {
             /// The preferred LOINC code, if LOINC has one.
             #[must_use]
             pub fn loinc(self) -> Option<&'static str> {
-                match self { $(Self::$name => { let codes: &[&'static str] = &[$($loinc),*]; codes.first().copied() }),* }
+                let codes: &[&'static str] = match self { $(Self::$name => &[$($loinc),*]),* };
+                codes.first().copied()
             }
         }
     };

@@ -15,7 +15,8 @@ struct JournalRecord {
   principal @4 :Text;  # who acts
   message @5 :Data;  # SHA-256 of the archived message, 32 bytes; null: none
   eventKind @6 :Common.EntityKind;  # whose event; never unknown
-  event @7 :Data;  # stored forms of the command's events in order, each after its length (4 bytes, big-endian)
+  # Stored forms of the events in order, each after its length (four bytes, big-endian).
+  event @7 :Data;
 }
 
 struct SnapshotRecord {

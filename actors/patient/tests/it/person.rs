@@ -92,7 +92,7 @@ fn identifiers_are_indexed_once() {
     let id = patient("p1");
     let entry = |value: &str| IndexEntry::Identifier {
         system: "OHG".into(),
-        value: schema_types::phi::Phi::new(value.to_owned()),
+        value: Phi::new(value.to_owned()),
     };
     let first = world.run(&id, state_at(1, patch(1)));
     assert!(first.indexed(&entry("1")));

@@ -121,6 +121,10 @@ fn is_excepted(ban: &Ban, path: &str) -> bool {
 }
 
 fn holds(repository: &Repository, scope: Scope, path: &str, line: &Line) -> bool {
+    // An example is a small program beside a library: it measures and prints, no node runs it.
+    if path.contains("/examples/") && matches!(scope, Scope::Sources | Scope::Libraries) {
+        return false;
+    }
     match scope {
         Scope::Everywhere => true,
         Scope::Tests => line.is_test,
@@ -178,6 +182,7 @@ mod tests {
             ("node/a/src/lib.rs", "println!(\"x\")", 1),
             ("node/a/src/lib.rs", "#[cfg(test)]\nmod tests {\n println!(\"x\");\n}", 0),
             ("node/a/src/main.rs", "println!(\"x\")", 0),
+            ("node/a/examples/rate.rs", "println!(\"x\")", 0),
             ("node/a/src/lib.rs", "dbg!(x)", 1),
             ("node/a/src/lib.rs", "#[expect(unsafe_code, reason = \"x\")]", 1),
             ("node/a/src/lib.rs", machine.as_str(), 1),
