@@ -1,1 +1,17 @@
-//! Placeholder while the crate is being built.
+//! The gateways of a node: HL7 v2 over MLLP and from files, FHIR and the operators' API over HTTP,
+//! and quarantine for what cannot be taken. They decode and answer; deciding is the entities'
+//! business.
+
+#[cfg(feature = "http")]
+mod api;
+#[cfg(feature = "http")]
+pub mod feed;
+#[cfg(feature = "http")]
+pub mod fhir;
+pub mod gateway;
+pub mod hl7;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod limits;
+pub mod mllp;
+pub mod quarantine;
