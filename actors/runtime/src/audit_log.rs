@@ -5,7 +5,7 @@ use crate::error::SubmitError;
 use crate::limits::HEAD_INTERVAL_LEAVES;
 use actors_audit::{Appender, HeadSigner, KeyId, SignedTreeHead};
 use actors_store::keys::{self, Family};
-use actors_store::{Mutation, RangeQuery, Snapshot};
+use actors_store::{KeyRange, Mutation, RangeQuery, Snapshot};
 use bytes::Bytes;
 use schema_types::audit::AuditDraft;
 use schema_types::ids::{EntityId, ShardCount, ShardId};
@@ -29,6 +29,8 @@ pub(crate) struct AuditLogs {
 /// Leaves of one batch; adopted when the batch is durable, dropped when it failed.
 pub(crate) struct AuditBatch {
     touched: BTreeMap<u16, ShardLog>,
+    /// The leaf that each touched shard's log gets first in this batch.
+    first: BTreeMap<u16, u64>,
 }
 
 /// The key form of an entity.
@@ -73,8 +75,18 @@ impl AuditLogs {
         Ok(Self { shards: loaded, signer })
     }
 
+    /// Reads every log again, after a commit of unknown result.
+    ///
+    /// # Errors
+    /// Like [`AuditLogs::load`].
+    pub(crate) async fn reload(&mut self, snapshot: &dyn Snapshot) -> Result<(), SubmitError> {
+        let shards = ShardCount(u16::try_from(self.shards.len()).unwrap_or(u16::MAX));
+        *self = Self::load(snapshot, shards, Arc::clone(&self.signer)).await?;
+        Ok(())
+    }
+
     pub(crate) fn begin(&self) -> AuditBatch {
-        AuditBatch { touched: BTreeMap::new() }
+        AuditBatch { touched: BTreeMap::new(), first: BTreeMap::new() }
     }
 
     /// Takes over what a durable batch appended.
@@ -125,6 +137,7 @@ impl AuditBatch {
         let shard = shards.shard_of(draft.entity.hash()).0;
         let log =
             self.touched.entry(shard).or_insert_with(|| logs.shards[usize::from(shard)].clone());
+        self.first.entry(shard).or_insert(log.appender.size());
         let record = schema_wire::audit::encode_record(draft);
         match log.appender.append(record) {
             Ok((index, row)) => vec![
@@ -134,9 +147,15 @@ impl AuditBatch {
                     Bytes::new(),
                 ),
             ],
-            // A record is far below the row limit; an unwritable one must not be dropped silently.
+            // Names are bounded where commands enter, so a record is far below the row limit; an
+            // unwritable one must not be dropped silently.
             Err(error) => unreachable!("AUD-1: audit record cannot be appended: {error}"),
         }
+    }
+
+    /// The leaves that nobody else may have written since the batch was read (AUD-2).
+    pub(crate) fn first_leaves(&self) -> impl Iterator<Item = KeyRange> + '_ {
+        self.first.iter().map(|(shard, index)| KeyRange::single(&keys::audit_leaf(*shard, *index)))
     }
 
     pub(crate) fn shards(&self) -> Vec<ShardId> {

@@ -26,6 +26,9 @@ pub(crate) struct CommitterParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) logs: AuditLogs,
+    /// A commit ended without saying whether it took effect: the logs must be read again before
+    /// the next batch, or it would number its leaves over those of that commit (AUD-2).
+    pub(crate) logs_in_doubt: bool,
     pub(crate) ownership: Ownership,
     pub(crate) shards: ShardCount,
     pub(crate) metrics: Arc<Metrics>,
@@ -106,6 +109,16 @@ async fn commit_batch(parts: &mut CommitterParts, works: Vec<Work>) {
         Ok(present) => present,
         Err(error) => return fail_all(parts, works, &read_failure(error)),
     };
+    if parts.logs_in_doubt {
+        match parts.logs.reload(&*snapshot).await {
+            Ok(()) => parts.logs_in_doubt = false,
+            Err(error) => {
+                let reason = error.to_string();
+                let failure = CommitFailure::Store(CommitError::Stopped { reason });
+                return fail_all(parts, works, &failure);
+            }
+        }
+    }
     let mut batch = Batch {
         request: CommitRequest { read_version: snapshot.version(), ..CommitRequest::default() },
         audit: parts.logs.begin(),
@@ -129,12 +142,16 @@ async fn commit_batch(parts: &mut CommitterParts, works: Vec<Work>) {
     }
     let at = Timestamp::from_unix_micros(parts.clock.wall_unix_micros());
     batch.request.mutations.extend(batch.audit.head_rows(&parts.logs, at));
+    batch.request.read_conflicts.extend(batch.audit.first_leaves());
     match parts.store.commit(batch.request).await {
         Ok(committed) => {
             parts.logs.adopt(batch.audit);
             settle_done(parts, batch.accepted, committed.version);
         }
-        Err(error) => settle_failed(parts, batch.accepted, &CommitFailure::Store(error)),
+        Err(error) => {
+            parts.logs_in_doubt = true;
+            settle_failed(parts, batch.accepted, &CommitFailure::Store(error));
+        }
     }
 }
 
@@ -164,6 +181,8 @@ fn check(present: &BTreeMap<Bytes, bool>, work: &Work) -> Result<(), CommitFailu
         {
             return Err(CommitFailure::Discarded);
         }
+        // One row that the store cannot take must not fail the others in its batch.
+        unit.mutations.iter().try_for_each(Mutation::validate).map_err(CommitFailure::Store)?;
         let holds = |precondition: &Precondition| {
             let is_there = present.get(precondition.key()).copied().unwrap_or(false);
             match precondition {

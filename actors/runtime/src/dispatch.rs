@@ -4,7 +4,7 @@
 use crate::directory::HostedEntity;
 use crate::entity_actor::EntityMessage;
 use crate::error::SubmitError;
-use crate::limits::RETRY_AFTER_MS;
+use crate::limits::{NAME_BYTES_MAX, RETRY_AFTER_MS};
 use crate::node::{NodeInner, Runtime};
 use crate::submit::{Attachments, Outcome, Places, Preparation, Prepared, Submission};
 use crate::unit::{CommitFailure, Unit, Work};
@@ -34,6 +34,7 @@ impl Runtime {
         if node.is_ending() {
             return Err(SubmitError::ShuttingDown);
         }
+        check_names(&envelope)?;
         let permit = node.admit()?;
         node.submit_admitted::<E>(envelope, attachments, Some(permit)).await
     }
@@ -156,6 +157,16 @@ impl NodeInner {
     }
 }
 
+/// Names go into keys and audit records, which have limits of their own (LIM-1).
+fn check_names<C>(envelope: &Envelope<C>) -> Result<(), SubmitError> {
+    let Envelope { source, command_id, principal, purpose, .. } = envelope;
+    let names = [source.as_str(), command_id.as_str(), principal.as_str(), purpose];
+    match names.iter().map(|name| name.len()).max() {
+        Some(bytes) if bytes > NAME_BYTES_MAX => Err(SubmitError::TooLarge { bytes }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// An atomic group being put together.
 pub struct Group {
     runtime: Runtime,
@@ -194,6 +205,7 @@ impl Group {
         if node.is_ending() {
             return Err(SubmitError::ShuttingDown);
         }
+        check_names(&envelope)?;
         let entity = envelope.entity.clone();
         if self.last.as_ref().is_some_and(|last| *last >= entity) {
             return Err(SubmitError::Precondition);

@@ -32,6 +32,8 @@ pub const PASSIVATION_QUEUE_MAX: usize = 4_096;
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// Journal rows that a timeline or replay reads for one request.
 pub const REPLAY_ROWS_MAX: usize = 1_000_000;
+/// Bytes of a source, a command id, a principal, a purpose or an operation, each.
+pub const NAME_BYTES_MAX: usize = 2_048;
 /// Retry hint that goes with `Overloaded`, in milliseconds.
 pub const RETRY_AFTER_MS: u64 = 50;
 /// Audit leaves between heads that are kept for good.

@@ -6,6 +6,7 @@ use crate::committer::{self, CommitterHandle, CommitterParts};
 use crate::config::RuntimeConfig;
 use crate::directory::{self, Directory, FailureHook, HostedEntity, Supervision};
 use crate::error::SubmitError;
+use crate::limits::NAME_BYTES_MAX;
 use crate::metrics::Metrics;
 use crate::outbox::{self, OutboxHandle};
 use crate::ownership::Ownership;
@@ -165,6 +166,7 @@ impl Runtime {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&clock),
                 logs,
+                logs_in_doubt: false,
                 ownership,
                 shards,
                 metrics: Arc::clone(&metrics),
@@ -224,7 +226,12 @@ impl Runtime {
     /// # Errors
     /// [`SubmitError`]; nothing was done unless it is [`SubmitError::OutcomeUnknown`].
     pub async fn record(&self, audit: AuditDraft, rows: Vec<Mutation>) -> Result<(), SubmitError> {
-        self.inner.commit_unit(Some(audit), rows).await
+        let names = [audit.source.as_str(), audit.command_id.as_str(), audit.principal.as_str()];
+        let others = [audit.purpose.as_str(), audit.operation.as_str()];
+        match names.iter().chain(&others).map(|name| name.len()).max() {
+            Some(bytes) if bytes > NAME_BYTES_MAX => Err(SubmitError::TooLarge { bytes }),
+            Some(_) | None => self.inner.commit_unit(Some(audit), rows).await,
+        }
     }
 
     /// Archives raw bytes under their digest ahead of the command that refers to them.

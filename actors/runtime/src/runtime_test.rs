@@ -14,6 +14,7 @@ use actors_patient::command::{AdtReport, Command, ObservationReport, Read, Reply
 use actors_store::{CommitError, MemoryStore, Mutation, Store, keys};
 use node_env::fake::ManualClock;
 use schema_types::Decimal;
+use schema_types::audit::AuditOutcome;
 use schema_types::clinical::{
     Code, EncounterClass, Location, Movement, MovementKind, Observation, ObservationStatus,
     ObservationValue, Provenance,
@@ -451,7 +452,7 @@ async fn a_refused_purpose_is_audited_aud_1() {
     let snapshot = runtime.snapshot().await.unwrap();
     let entries = trail::of_entity(&*snapshot, &p, 10).await.unwrap();
     let outcome = entries.last().unwrap().record.outcome;
-    assert_eq!(outcome, schema_types::audit::AuditOutcome::Denied(ErrorCode::PurposeRefused));
+    assert_eq!(outcome, AuditOutcome::Denied(ErrorCode::PurposeRefused));
     let last = entries.last().unwrap();
     let proof = trail::prove(&*snapshot, last.shard, last.index).await.unwrap().unwrap();
     let head = proof.head.head;
@@ -463,6 +464,48 @@ async fn a_refused_purpose_is_audited_aud_1() {
         &head.root,
     )
     .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_of_unknown_result_keeps_its_audit_record_aud_1() {
+    let world = World::new();
+    let runtime = world.start().await;
+    let p = patient("p");
+    submit(&runtime, &p, "m0", potassium(40, 0)).await.unwrap();
+    world.store.lose_next_reply();
+    let unknown = submit(&runtime, &p, "m1", potassium(40, 1)).await;
+    assert_eq!(unknown.unwrap_err(), SubmitError::OutcomeUnknown);
+    let again = submit(&runtime, &p, "m1", potassium(40, 1)).await.unwrap();
+    assert!(matches!(again, Outcome::Repeated { .. }));
+    let snapshot = runtime.snapshot().await.unwrap();
+    let outcomes: Vec<AuditOutcome> = trail::of_entity(&*snapshot, &p, 10)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.record.outcome)
+        .collect();
+    let expected = [AuditOutcome::Done, AuditOutcome::Done, AuditOutcome::Repeated];
+    assert_eq!(outcomes, expected);
+    verified_records(&runtime).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_row_that_is_too_long_fails_nobody_else() {
+    let world = World::new();
+    let runtime = world.start().await;
+    let (p, q) = (patient("p"), patient("q"));
+    let long = Attachments {
+        rows: vec![Mutation::set(vec![7; 20_000], vec![1])],
+        ..Attachments::default()
+    };
+    let bad = envelope(p.clone(), "m1", runtime.now(), potassium(40, 1));
+    let (bad, good) = futures::future::join(
+        runtime.submit::<Patient>(bad, long),
+        submit(&runtime, &q, "m1", potassium(40, 1)),
+    )
+    .await;
+    assert!(matches!(bad, Err(SubmitError::TooLarge { .. })), "{bad:?}");
+    assert!(good.is_ok());
 }
 
 #[test]
