@@ -8,6 +8,7 @@
 use crate::audit_log::{AuditBatch, AuditLogs};
 use crate::limits::{BATCH_BYTES_WANTED_MAX, BATCH_UNITS_MAX, COMMIT_QUEUE_UNITS_MAX};
 use crate::metrics::Metrics;
+use crate::node::note_stopped;
 use crate::ownership::Ownership;
 use crate::unit::{CommitFailure, OutboxSend, Precondition, Unit, Work};
 use actors_store::{
@@ -33,7 +34,7 @@ pub(crate) struct CommitterParts {
     pub(crate) shards: ShardCount,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) outbox: crate::outbox::OutboxHandle,
-    pub(crate) stopped: watch::Sender<Option<String>>,
+    pub(crate) stopped: Arc<watch::Sender<Option<String>>>,
 }
 
 /// Where units are handed in.
@@ -289,11 +290,7 @@ fn fail_all(parts: &CommitterParts, works: Vec<Work>, failure: &CommitFailure) {
 fn report(parts: &CommitterParts, error: &CommitError) {
     tracing::warn!(error = %error, "commit failed");
     if let CommitError::Stopped { reason } = error {
-        parts.stopped.send_if_modified(|stopped| {
-            let first = stopped.is_none();
-            stopped.get_or_insert_with(|| reason.clone());
-            first
-        });
+        note_stopped(&parts.stopped, reason);
     }
 }
 

@@ -59,7 +59,7 @@ pub struct NodeInner {
     pub(crate) devices: Directory<Device>,
     pub(crate) facilities: Directory<Facility>,
     supervision: Supervision,
-    stopped: watch::Receiver<Option<String>>,
+    stopped: Arc<watch::Sender<Option<String>>>,
     ending: watch::Sender<bool>,
     signer: Arc<HeadSigner>,
 }
@@ -101,6 +101,17 @@ impl NodeInner {
 
     pub(crate) fn forget_failure_hook(&self, actor: ActorId) {
         drop(self.supervision.take(actor));
+    }
+
+    pub(crate) fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
+    }
+
+    /// Notes that the store stopped for good, when an error says so.
+    pub(crate) fn note(&self, error: &SubmitError) {
+        if let SubmitError::StoreStopped { reason } = error {
+            note_stopped(&self.stopped, reason);
+        }
     }
 
     pub(crate) fn is_ending(&self) -> bool {
@@ -160,7 +171,7 @@ impl Runtime {
         let metrics = Arc::new(Metrics::default());
         let (handle, queue) = committer::queue();
         let (outbox, lanes) = outbox::lanes();
-        let (stopped_sender, stopped) = watch::channel(None);
+        let stopped = Arc::new(watch::Sender::new(None));
         tokio::spawn(committer::run(
             CommitterParts {
                 store: Arc::clone(&store),
@@ -171,7 +182,7 @@ impl Runtime {
                 shards,
                 metrics: Arc::clone(&metrics),
                 outbox: outbox.clone(),
-                stopped: stopped_sender,
+                stopped: Arc::clone(&stopped),
             },
             queue,
         ));
@@ -270,7 +281,7 @@ impl Runtime {
 
     /// Waits until the store stops for good; gives the reason.
     pub async fn stopped(&self) -> String {
-        let mut stopped = self.inner.stopped.clone();
+        let mut stopped = self.inner.stopped.subscribe();
         let reason = stopped.wait_for(Option::is_some).await;
         reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
     }
@@ -300,6 +311,15 @@ impl Runtime {
         }
         drained.is_ok()
     }
+}
+
+/// The first reason stands.
+pub(crate) fn note_stopped(stopped: &watch::Sender<Option<String>>, reason: &str) {
+    stopped.send_if_modified(|stopped| {
+        let is_first = stopped.is_none();
+        stopped.get_or_insert_with(|| reason.to_owned());
+        is_first
+    });
 }
 
 /// The shard count of the data: written once, then the configured one is only a wish.

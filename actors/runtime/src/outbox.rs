@@ -76,7 +76,14 @@ pub(crate) fn start(node: &Arc<NodeInner>, lanes: OutboxLanes) {
 }
 
 async fn run_lane(node: Arc<NodeInner>, mut lane: mpsc::Receiver<OutboxSend>) {
-    while let Some(send) = lane.recv().await {
+    let mut ending = node.ending();
+    loop {
+        let send = tokio::select! {
+            biased;
+            _ = ending.wait_for(|ending| *ending) => return,
+            send = lane.recv() => send,
+        };
+        let Some(send) = send else { return };
         while !deliver(&node, &send).await {
             if !node.wait_ms(RETRY_MS).await {
                 return;

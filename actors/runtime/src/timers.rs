@@ -24,6 +24,7 @@ pub(crate) async fn run(node: Arc<NodeInner>) {
         for shard in 0..node.shards.0 {
             // A refused turn is repeated at the next one; the rows stay.
             if let Err(error) = fire_due(&node, shard).await {
+                node.note(&error);
                 tracing::debug!(code = %error.code(), "timers of a shard wait for the next turn");
             }
         }

@@ -9,7 +9,7 @@ use actors_runtime::{Runtime, RuntimeParts};
 use node_env::{Clock, Disk, Rng};
 use node_ingest::gateway::Gateway;
 use node_ingest::http::{self, NodeStatus};
-use node_ingest::mllp;
+use node_ingest::mllp::{self, Counters};
 use node_store_embedded::{EmbeddedStore, Execution, Options, Stats};
 use schema_types::ids::TenantId;
 use std::net::SocketAddr;
@@ -77,7 +77,10 @@ pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<No
         servers: Vec::new(),
         grace_ms: config.grace_ms,
     };
-    node.serve(listeners);
+    let mut status = NodeStatus::new(config.runtime.node.clone(), node.gateway.runtime.now());
+    let counters = Arc::new(Counters::default());
+    status.metrics = Some(node.further_metrics(&counters));
+    node.serve(listeners, status, counters);
     node.anchor(config.anchor_interval_seconds);
     Ok(node)
 }
@@ -93,7 +96,8 @@ fn open_store(
         rng: Arc::clone(&environment.rng),
         execution: environment.execution.clone(),
     };
-    let options = Options::new(config.data.join(STORE_FOLDER));
+    let mut options = Options::new(config.data.join(STORE_FOLDER));
+    options.segment_bytes = config.segment_bytes;
     Ok(Arc::new(EmbeddedStore::open(outside, &options)?))
 }
 
@@ -104,7 +108,10 @@ struct Listeners {
 
 impl Listeners {
     async fn bind(config: &NodeConfig) -> Result<Self, NodeError> {
-        Ok(Self { mllp: bind(config.mllp.as_ref()).await?, http: bind(config.http.as_ref()).await? })
+        Ok(Self {
+            mllp: bind(config.mllp.as_ref()).await?,
+            http: bind(config.http.as_ref()).await?,
+        })
     }
 }
 
@@ -122,15 +129,45 @@ async fn bind(address: Option<&String>) -> Result<Option<TcpListener>, NodeError
 }
 
 impl Node {
-    fn serve(&mut self, listeners: Listeners) {
+    /// Metrics of what is not the runtime: the store and the MLLP gateway.
+    fn further_metrics(
+        &self,
+        counters: &Arc<Counters>,
+    ) -> Arc<dyn Fn() -> Vec<(String, u64)> + Send + Sync> {
+        let store = Arc::clone(&self.store);
+        let counters = Arc::clone(counters);
+        Arc::new(move || {
+            let stats = store.stats();
+            let of_store = [
+                ("medulla_store_commits_total", stats.commits),
+                ("medulla_store_conflicts_total", stats.conflicts),
+                ("medulla_store_batches_total", stats.batches),
+                ("medulla_store_log_syncs_total", stats.log_syncs),
+                ("medulla_store_log_bytes_total", stats.log_bytes),
+                ("medulla_store_checkpoints_total", stats.checkpoints),
+                ("medulla_store_compactions_total", stats.compactions),
+                ("medulla_store_run_bytes", stats.run_bytes),
+                ("medulla_store_overlay_bytes", stats.overlay_bytes),
+            ];
+            let all = of_store.into_iter().chain(counters.snapshot());
+            all.map(|(name, value)| (name.to_owned(), value)).collect()
+        })
+    }
+
+    fn serve(&mut self, listeners: Listeners, status: NodeStatus, counters: Arc<Counters>) {
         if let Some(listener) = listeners.mllp {
             let stopped = wait_for_stop(self.stopping.subscribe());
-            self.servers.push(tokio::spawn(mllp::serve(listener, self.gateway.clone(), stopped)));
+            let serving = mllp::serve(listener, self.gateway.clone(), counters, stopped);
+            self.servers.push(tokio::spawn(serving));
         }
         if let Some(listener) = listeners.http {
             let stopped = wait_for_stop(self.stopping.subscribe());
-            let router = http::router(self.gateway.clone(), NodeStatus::default());
-            self.servers.push(tokio::spawn(http::serve(listener, router, stopped)));
+            let router = http::router(self.gateway.clone(), status);
+            self.servers.push(tokio::spawn(async move {
+                if let Err(error) = http::serve(listener, router, stopped).await {
+                    tracing::error!(error = %error, "the HTTP listener failed");
+                }
+            }));
         }
     }
 

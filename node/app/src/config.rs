@@ -2,6 +2,7 @@
 
 use actors_runtime::RuntimeConfig;
 use node_ingest::limits::IngestLimits;
+use node_store_embedded::limits::SEGMENT_BYTES_DEFAULT;
 use std::path::PathBuf;
 
 /// What a node is told when it starts.
@@ -15,6 +16,8 @@ pub struct NodeConfig {
     pub mllp: Option<String>,
     /// Address for HTTP (FHIR, API, health, metrics); port 0 takes a free one; `None`: none.
     pub http: Option<String>,
+    /// Bytes of a segment of the store's log. Default 16 MiB.
+    pub segment_bytes: u64,
     /// The actors' settings.
     pub runtime: RuntimeConfig,
     /// The gateways' limits.
@@ -34,6 +37,7 @@ impl NodeConfig {
             tenant: "default".to_owned(),
             mllp: None,
             http: None,
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
             runtime: RuntimeConfig::default(),
             ingest: IngestLimits::default(),
             anchor_interval_seconds: 2,

@@ -38,9 +38,7 @@ impl OfflineReport {
     /// The first bad index, with its shard.
     #[must_use]
     pub fn first_bad(&self) -> Option<(u16, u64)> {
-        self.shards
-            .iter()
-            .find_map(|report| report.first_bad.map(|index| (report.shard.0, index)))
+        self.shards.iter().find_map(|report| report.first_bad.map(|index| (report.shard.0, index)))
     }
 }
 

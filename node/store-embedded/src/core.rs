@@ -51,7 +51,8 @@ pub(crate) struct Core {
     durable_sequence: AtomicU64,
     closed: AtomicBool,
     stopped: OnceLock<String>,
-    _lock: Box<dyn DirectoryLock>,
+    /// Given back when the store is closed.
+    lock: Mutex<Option<Box<dyn DirectoryLock>>>,
 }
 
 /// What a core starts with.
@@ -85,7 +86,7 @@ impl Core {
             durable_sequence: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             stopped: OnceLock::new(),
-            _lock: parts.lock,
+            lock: Mutex::new(Some(parts.lock)),
         }
     }
 
@@ -232,6 +233,11 @@ impl Core {
     }
 
     /// Ends [`Core::run_checkpoints`].
+    /// Gives the directory back to whoever opens it next.
+    pub(crate) fn unlock(&self) {
+        drop(locked(&self.lock).take());
+    }
+
     pub(crate) fn close_checkpoints(&self) {
         locked(&self.checkpoint).closing = true;
         self.checkpoint_wanted.notify_all();

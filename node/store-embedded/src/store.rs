@@ -160,8 +160,8 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// Takes no more commits, finishes those that wait, and ends the threads. Later calls do
-    /// nothing.
+    /// Takes no more commits, finishes those that wait, ends the threads and gives the directory
+    /// back. Later calls do nothing.
     pub fn close(&self) {
         self.core.queue.close();
         if let Some(writer) = &self.inline {
@@ -177,6 +177,7 @@ impl EmbeddedStore {
         for thread in threads {
             let _panic_was_noted_by_its_guard = thread.join();
         }
+        self.core.unlock();
     }
 
     /// Why the store has stopped for good, if it has (a failed write or sync).
