@@ -2,15 +2,11 @@
 //! and quarantine for what cannot be taken. They decode and answer; deciding is the entities'
 //! business.
 
-#[cfg(feature = "http")]
 mod api;
-#[cfg(feature = "http")]
 pub mod feed;
-#[cfg(feature = "http")]
-pub mod fhir;
+mod fhir;
 pub mod gateway;
 pub mod hl7;
-#[cfg(feature = "http")]
 pub mod http;
 pub mod limits;
 pub mod mllp;

@@ -10,12 +10,15 @@ pub const MLLP_CONNECTIONS_MAX: usize = 1_024;
 pub const HTTP_IN_FLIGHT_MAX: usize = 4_096;
 /// Seconds without a byte after which an MLLP connection is closed.
 pub const MLLP_IDLE_SECONDS_MAX: u64 = 3_600;
-/// Bytes of a refused message that quarantine keeps.
-pub const QUARANTINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a refused message that quarantine keeps: all that was received, or it could not be
+/// replayed.
+pub const QUARANTINE_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// Items of one listing.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// Entries of one bundle.
 pub const BUNDLE_ENTRIES_MAX: usize = 20_000;
+
+const _: () = assert!(QUARANTINE_BYTES_MAX >= MESSAGE_BYTES_MAX);
 
 /// Limits that an operator may change.
 #[derive(Debug, Clone)]

@@ -11,9 +11,7 @@ use schema_types::error_code::ErrorCode;
 use schema_types::ids::{CommandId, MessageDigest, SourceId};
 use schema_types::phi::Phi;
 use schema_types::time::Timestamp;
-use schema_wire::journal::{
-    QuarantineRecord, RawMessage, decode_quarantine, encode_quarantine,
-};
+use schema_wire::journal::{QuarantineRecord, RawMessage, decode_quarantine, encode_quarantine};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The newest id given out: ids are arrival times in microseconds, made unique.

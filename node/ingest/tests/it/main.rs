@@ -1,4 +1,6 @@
-//! The gateways over real sockets, on the in-memory store.
+//! The gateways over real sockets and over the router, on the in-memory store.
 
+#[cfg(test)]
+mod http;
 #[cfg(test)]
 mod mllp;

@@ -1,0 +1,69 @@
+//! The HTTP gateway: one router for health, metrics, FHIR and the operators' API, and the loop that
+//! serves it. What the paths do is in [`crate::fhir`] and [`crate::api`].
+
+pub(crate) mod app;
+pub mod error;
+mod guard;
+mod health;
+pub mod limits;
+pub(crate) mod metrics;
+pub(crate) mod request;
+pub mod status;
+
+pub use error::ApiError;
+pub use status::NodeStatus;
+
+use crate::gateway::Gateway;
+use app::App;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::response::Response;
+use axum::routing::get;
+use schema_types::error_code::ErrorCode;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// The whole HTTP interface of a node.
+pub fn router(gateway: Gateway, status: NodeStatus) -> Router {
+    let app = App::new(gateway, status);
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .merge(crate::fhir::routes())
+        .merge(crate::api::routes())
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        // Bodies are bounded where they are read, with an answer of our own.
+        .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .with_state(app)
+}
+
+/// Serves until `ending` resolves, then waits for the requests in work.
+///
+/// # Errors
+/// What the listener fails with.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    ending: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(ending).await
+}
+
+async fn unknown_path(uri: Uri) -> Response {
+    let code =
+        if guard::is_fhir(uri.path()) { ErrorCode::FhirInteraction } else { ErrorCode::BadRequest };
+    let error = ApiError::new(code, "there is nothing at this path").with_status(404);
+    guard::refusal(uri.path(), error)
+}
+
+async fn unknown_method(uri: Uri) -> Response {
+    let code =
+        if guard::is_fhir(uri.path()) { ErrorCode::FhirInteraction } else { ErrorCode::BadRequest };
+    let error = ApiError::new(code, "the method is not supported here").with_status(405);
+    guard::refusal(uri.path(), error)
+}

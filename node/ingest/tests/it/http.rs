@@ -1,0 +1,11 @@
+//! The HTTP gateway: the whole router over a real runtime on the in-memory store.
+
+mod api;
+mod bundles;
+mod corpus;
+mod desk;
+mod devices;
+mod fhir;
+mod search;
+mod vitals;
+mod world;
