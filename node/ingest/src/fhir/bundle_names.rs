@@ -130,10 +130,20 @@ async fn answer_conditions(
     Ok(conditions)
 }
 
-/// The uuid that the sender named an entry by, if it can be an id.
+/// The uuid that the sender named an entry by: `urn:uuid:` in fullUrl, else an id in the form of
+/// one, since nobody else gives the same.
 fn sent_uuid(entry: &Entry) -> Option<&str> {
-    let uuid = entry.full_url.as_deref()?.strip_prefix("urn:uuid:")?;
-    is_id(uuid).then_some(uuid)
+    if let Some(uuid) = entry.full_url.as_deref().and_then(|url| url.strip_prefix("urn:uuid:")) {
+        return is_id(uuid).then_some(uuid);
+    }
+    let own_id = entry.resource.as_ref().and_then(|resource| resource.id());
+    own_id.filter(|id| has_uuid_form(id))
+}
+
+fn has_uuid_form(text: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.split('-').all(is_hex)
 }
 
 /// What the sender's names are in use for, by place.

@@ -37,13 +37,40 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
             return response;
         }
     };
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let answered = isolated(next.run(request)).await;
     drop(place);
-    let response = answered.unwrap_or_else(|_panic| {
+    let response = answered.unwrap_or_else(|error| {
         app.metrics.count(Count::Panicked);
-        tracing::error!("request handler panicked");
-        refusal(&path, ApiError::new(ErrorCode::EntityFailed, "internal error").with_status(500))
+        refusal(&path, error)
     });
     app.metrics.count_answer(response.status());
     response
+}
+
+/// Runs a handler so that its panic becomes an error that says nothing of it.
+async fn isolated(handler: impl Future<Output = Response>) -> Result<Response, ApiError> {
+    AssertUnwindSafe(handler).catch_unwind().await.map_err(|_panic| {
+        tracing::error!("request handler panicked");
+        ApiError::new(ErrorCode::EntityFailed, "internal error").with_status(500)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_without_details() {
+        let canary = std::hint::black_box(true);
+        let error = isolated(async move {
+            assert!(!canary, "CANARY-NAME");
+            Response::new(Body::empty())
+        });
+        let response = refusal("/fhir/Patient", error.await.unwrap_err());
+        assert_eq!(response.status(), 500);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains("MED-NODE-010") && !text.contains("CANARY"), "{text}");
+    }
 }

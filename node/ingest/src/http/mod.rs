@@ -21,9 +21,11 @@ use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::get;
 use schema_types::error_code::ErrorCode;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 /// The whole HTTP interface of a node.
 pub fn router(gateway: Gateway, status: NodeStatus) -> Router {
@@ -42,7 +44,8 @@ pub fn router(gateway: Gateway, status: NodeStatus) -> Router {
         .with_state(app)
 }
 
-/// Serves until `ending` resolves, then waits for the requests in work.
+/// Serves until `ending` resolves, then waits for the requests in work, but not for those who
+/// only watch: at most [`limits::SHUTDOWN_GRACE_MS`].
 ///
 /// # Errors
 /// What the listener fails with.
@@ -51,7 +54,23 @@ pub async fn serve(
     router: Router,
     ending: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(ending).await
+    let (ended, has_ended) = oneshot::channel();
+    let ending = async move {
+        ending.await;
+        // The other end is gone only when nobody serves any more.
+        let _nobody_serves = ended.send(());
+    };
+    let served = axum::serve(listener, router).with_graceful_shutdown(ending);
+    let grace = async move {
+        if has_ended.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_millis(limits::SHUTDOWN_GRACE_MS)).await;
+    };
+    tokio::select! {
+        result = served.into_future() => result,
+        () = grace => Ok(()),
+    }
 }
 
 async fn unknown_path(uri: Uri) -> Response {

@@ -8,6 +8,9 @@ const PATIENT: &str = "0b8e3a3c-7f27-4a5e-9d0a-5a2f9f3e1c01";
 const HEART: &str = "0b8e3a3c-7f27-4a5e-9d0a-5a2f9f3e1c02";
 const ORGANIZATION: &str = "0b8e3a3c-7f27-4a5e-9d0a-5a2f9f3e1c03";
 
+/// Observations of a large bundle.
+const ENTRIES: usize = 1_000;
+
 fn story() -> Vec<Value> {
     let mut person = patient("x");
     person.as_object_mut().unwrap().remove("id");
@@ -56,6 +59,29 @@ async fn a_uuid_in_use_by_other_content_is_not_taken_over() {
     assert_eq!(again.header("x-medulla-duplicate"), "true");
     let same = again.at("/entry/2/response/location");
     assert_eq!(same, &json!(location));
+}
+
+#[tokio::test]
+async fn an_id_in_the_form_of_a_uuid_names_what_is_created() {
+    let node = Node::new().await;
+    let entry = |id: &str| {
+        let organization = json!({ "resourceType": "Organization", "id": id, "name": "North" });
+        json!({
+            "resource": organization,
+            "request": { "method": "POST", "url": "Organization" },
+        })
+    };
+    let sent = bundle("transaction", &[entry(ORGANIZATION), entry("north")]);
+    let answer = node.post("/fhir", &sent).await.expect(200);
+    let location = |index: usize| {
+        let pointer = format!("/entry/{index}/response/location");
+        answer.at(&pointer).as_str().unwrap().to_owned()
+    };
+    assert_eq!(location(0), format!("Organization/{ORGANIZATION}/_history/1"));
+    assert!(!location(1).contains("north"), "other names are ours to give");
+    let again = node.post("/fhir", &sent).await.expect(200);
+    assert_eq!(again.at("/entry/0/response/status"), "200 OK");
+    assert_eq!(again.at("/entry/1/response/status"), "201 Created");
 }
 
 #[tokio::test]
@@ -219,4 +245,24 @@ async fn a_key_makes_a_transaction_have_one_effect_once_1() {
     assert_eq!(location(&first), location(&second));
     let found = node.get("/fhir/Observation?patient=p1").await.expect(200);
     assert_eq!(found.at("/total"), 1);
+}
+
+#[tokio::test]
+async fn a_large_transaction_is_one_commit() {
+    let node = Node::new().await;
+    let mut entries = story();
+    let note = "x".repeat(3_000);
+    for number in 0..ENTRIES {
+        let mut heart = vital("x", "8867-4", "80", "/min", "2026-11-22T10:00:00Z");
+        heart["subject"]["reference"] = json!(format!("urn:uuid:{PATIENT}"));
+        heart["note"] = json!([{ "text": note }]);
+        entries.push(created(&format!("0b8e3a3c-7f27-4a5e-9d0a-{number:012}"), &heart));
+    }
+    let sent = bundle("transaction", &entries);
+    let answer = node.post("/fhir", &sent).await.expect(200);
+    assert_eq!(answer.list("/entry").len(), entries.len());
+    let found = node.get(&format!("/fhir/Observation?patient={PATIENT}&_summary=count")).await;
+    assert_eq!(found.at("/total"), ENTRIES + 1);
+    let again = node.post("/fhir", &sent).await.expect(200);
+    assert_eq!(again.header("x-medulla-duplicate"), "true");
 }

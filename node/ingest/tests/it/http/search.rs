@@ -138,6 +138,16 @@ async fn what_came_by_hl7_is_shown_as_fhir() {
     assert_eq!(found.at("/total"), 1);
     assert_eq!(found.at("/entry/0/resource/valueQuantity/value"), 88);
     assert_eq!(found.at("/entry/0/resource/subject/reference"), &json!(format!("Patient/{id}")));
+    let observation = found.at("/entry/0/resource/id").as_str().unwrap();
+    let path = format!("/fhir/Observation/{observation}");
+    assert_eq!(node.get(&path).await.expect(200).at("/valueQuantity/value"), 88);
+    let taken_over = json!({
+        "resourceType": "Observation",
+        "id": observation,
+        "status": "final",
+        "code": { "text": "x" },
+    });
+    node.put(&path, &taken_over).await.refused(409, "MED-FHIR-009");
     let census = "/api/v1/facilities/NORTH/census";
     node.until(census, |answer| answer.at("/wards/W2") == &json!(1)).await;
     let beds = node.get("/api/v1/facilities/NORTH/beds").await.expect(200);

@@ -4,6 +4,7 @@ use super::world::{Node, TREATS, bundle, vital};
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
+use node_ingest::http::limits::WATCHERS_MAX;
 use serde_json::{Value, json};
 
 /// NEWS2 by the table of the RCP: 3 + 3 + 2 + 3 + 3 + 0 + 2.
@@ -124,4 +125,21 @@ async fn a_watcher_is_told_what_changes() {
         let frame = body.frame().await.unwrap().unwrap();
         told.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
     }
+}
+
+#[tokio::test]
+async fn watchers_are_bounded_lim_1() {
+    let node = Node::new().await;
+    let watch = || {
+        let request = Request::builder().uri("/api/v1/alerts/watch");
+        request.header("x-medulla-purpose", "TREAT").body(Body::empty()).unwrap()
+    };
+    let mut held = Vec::new();
+    for _ in 0..WATCHERS_MAX {
+        held.push(node.raw(watch()).await);
+    }
+    assert!(held.iter().all(|response| response.status() == 200));
+    node.get("/api/v1/alerts/watch").await.refused(429, "MED-NODE-001");
+    held.clear();
+    assert_eq!(node.raw(watch()).await.status(), 200, "who leaves makes room");
 }
