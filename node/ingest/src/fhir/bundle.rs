@@ -4,7 +4,9 @@
 use super::bundle_entries::{Answers, answer_gets, entry_problems};
 use super::bundle_names::{Names, name_entries};
 use super::exchange::Exchange;
+use super::index;
 use super::plan::{Planned, Wanted, plan, plan_delete};
+use super::read::accessed;
 use super::refuse;
 use super::store::{Stored, store};
 use crate::http::ApiError;
@@ -42,6 +44,11 @@ pub(crate) async fn process(exchange: &Exchange, bundle: Resource) -> Result<Pro
     let mut answers = Answers::new(&plan);
     let planned = plan_entries(exchange, &*snapshot, (&plan, &names), &mut answers).await?;
     drop(snapshot);
+    if planned.is_empty() && !plan.entries.is_empty() {
+        // Nothing is written that would record the access.
+        let place = (exchange.gateway.directory("Bundle"), "fhir-bundle");
+        accessed(&exchange.gateway, &exchange.caller, place).await?;
+    }
     match plan.kind {
         BundleKind::Transaction => {
             if let Some(problem) = answers.first_refusal() {
@@ -306,12 +313,30 @@ const fn is_of_an_entry(error: &SubmitError) -> bool {
 
 async fn store_alone(exchange: &Exchange, plan: Planned) -> (usize, Result<Stored, ApiError>) {
     let index = plan.index;
-    let part = format!("#{index}");
-    let result = match Box::pin(store(exchange, "fhir-batch", vec![plan], &part)).await {
-        Ok(stored) => stored.into_iter().next().ok_or(SubmitError::OutcomeUnknown),
-        Err(error) => Err(error),
-    };
+    let again = (!plan.preconditions.is_empty()).then(|| plan.clone());
+    let mut result = store_one(exchange, plan).await;
+    if let (Err(SubmitError::Precondition), Some(mut again)) = (&result, again)
+        && is_owned(exchange, &again).await
+    {
+        // An entry before this one created the resource at the same owner.
+        again.preconditions.clear();
+        result = store_one(exchange, again).await;
+    }
     (index, result.map_err(ApiError::from))
+}
+
+async fn store_one(exchange: &Exchange, plan: Planned) -> Result<Stored, SubmitError> {
+    let part = format!("#{}", plan.index);
+    let stored = Box::pin(store(exchange, "fhir-batch", vec![plan], &part)).await?;
+    stored.into_iter().next().ok_or(SubmitError::OutcomeUnknown)
+}
+
+/// Whether the resource is at the owner that the plan names.
+async fn is_owned(exchange: &Exchange, plan: &Planned) -> bool {
+    let Ok(snapshot) = exchange.gateway.runtime.snapshot().await else { return false };
+    let ResourceKey { resource_type, id } = &plan.write.key;
+    let owner = index::owner(&*snapshot, &exchange.gateway.tenant, resource_type, id).await;
+    owner.is_ok_and(|owner| owner.is_some_and(|owner| owner.entity == plan.owner))
 }
 
 /// Keeps every entry that was refused for what it is as a bundle of its own.

@@ -201,7 +201,7 @@ pub(crate) async fn answer_gets(exchange: &Exchange, plan: &BundlePlan, answers:
 
 async fn get(exchange: &Exchange, target: &Target) -> Result<EntryResponse, ApiError> {
     let (gateway, caller) = (&exchange.gateway, &exchange.caller);
-    let searcher = Searcher { gateway, caller, base_url: &exchange.base_url };
+    let searcher = Searcher::new(gateway, caller, &exchange.base_url);
     let found = |bundle: Value| EntryResponse {
         status: 200,
         resource: Some(bundle),

@@ -35,6 +35,7 @@ use schema_fhir::primitive::is_id;
 use schema_fhir::tables::resource_type;
 use schema_types::clinical::ResourceKey;
 use schema_types::error_code::ErrorCode;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The paths under `/fhir`.
@@ -78,8 +79,20 @@ async fn get_metadata(State(app): State<Arc<App>>, asked: Asked) -> Response {
             description: "Medulla node",
             started_at: app.status.started_at,
         };
-        respond::json_response(200, &capability_statement(&facts))
+        respond::json_response(200, &as_served(capability_statement(&facts)))
     }))
+}
+
+/// What this server does beyond what the parser of searches and bundles knows of.
+fn as_served(mut statement: Value) -> Value {
+    let resources = statement.pointer_mut("/rest/0/resource").and_then(Value::as_array_mut);
+    for resource in resources.into_iter().flatten() {
+        resource["conditionalCreate"] = Value::Bool(true);
+        if let Some(interactions) = resource["interaction"].as_array_mut() {
+            interactions.push(json!({ "code": "vread" }));
+        }
+    }
+    statement
 }
 
 async fn get_read(
@@ -163,7 +176,7 @@ async fn search_type(
     check_accept(asked)?;
     let base_url = base_url(app, asked);
     let (gateway, caller) = (&app.gateway, &asked.caller);
-    let searcher = search::Searcher { gateway, caller, base_url: &base_url };
+    let searcher = search::Searcher::new(gateway, caller, &base_url);
     let bundle = Box::pin(search::search(&searcher, known_type(name)?, &pairs)).await?;
     Ok(respond::json_response(200, &bundle))
 }

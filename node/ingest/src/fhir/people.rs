@@ -162,6 +162,7 @@ async fn show(searcher: &Searcher<'_>, patient: EntityId) -> Result<Option<Value
     use actors_patient::command::{Command, Read, Reply};
     let gateway = searcher.gateway;
     let read = Command::Read(Read::Resources { types: vec!["Patient".to_owned()] });
+    searcher.looked();
     let reply = gateway.ask::<Patient>(searcher.caller, patient.clone(), read).await?;
     let Reply::Resources(metas) = reply else {
         return Err(SubmitError::OutcomeUnknown.into());

@@ -58,6 +58,17 @@ pub(crate) async fn refused(
     }
 }
 
+/// Records an access that no entity judged, before its result is shown (AUD-1).
+pub(crate) async fn accessed(
+    gateway: &Gateway,
+    caller: &Caller,
+    (entity, operation): (EntityId, &str),
+) -> Result<(), SubmitError> {
+    let what = (AuditAction::Read, operation, AuditOutcome::Done);
+    let draft = gateway.draft(caller, &question(gateway), entity, what);
+    gateway.runtime.record(draft, Vec::new()).await
+}
+
 /// Refuses a caller without an accepted purpose; the refusal is audited at `entity`.
 pub(crate) async fn check_purpose(
     gateway: &Gateway,

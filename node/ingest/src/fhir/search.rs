@@ -4,7 +4,7 @@
 use super::index;
 use super::people;
 use super::place::is_loose;
-use super::read::check_purpose;
+use super::read::{accessed, check_purpose};
 use super::stored;
 use crate::gateway::{Caller, Gateway};
 use crate::http::ApiError;
@@ -22,12 +22,26 @@ use schema_types::ids::{EntityId, EntityKind};
 use schema_wire::journal::StoredResource;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Who searches, and under which URL the answer's links stand.
 pub(crate) struct Searcher<'a> {
     pub(crate) gateway: &'a Gateway,
     pub(crate) caller: &'a Caller,
     pub(crate) base_url: &'a str,
+    /// How many entities recorded a look into them.
+    looks: AtomicUsize,
+}
+
+impl<'a> Searcher<'a> {
+    pub(crate) const fn new(gateway: &'a Gateway, caller: &'a Caller, base_url: &'a str) -> Self {
+        Self { gateway, caller, base_url, looks: AtomicUsize::new(0) }
+    }
+
+    /// Notes that an entity was asked, and so recorded the access.
+    pub(crate) fn looked(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// A match: its description, its owner, and its row when that was read already.
@@ -49,21 +63,35 @@ pub(crate) async fn search(
     let query = SearchQuery::parse(resource_type, pairs)?;
     let directory = searcher.gateway.directory(query.resource_type);
     let operation = format!("fhir-search {}", query.resource_type);
-    check_purpose(searcher.gateway, searcher.caller, (directory, &operation)).await?;
-    if query.resource_type == "Patient" {
-        return people::search(searcher, &query, pairs).await;
+    let place = (directory, operation.as_str());
+    check_purpose(searcher.gateway, searcher.caller, place.clone()).await?;
+    let bundle = find(searcher, &query, pairs).await?;
+    if searcher.looks.load(Ordering::Relaxed) == 0 {
+        // That nobody was found is an answer too.
+        accessed(searcher.gateway, searcher.caller, place).await?;
     }
-    let mut found = match scope(&query)? {
-        Scope::Patients(patients) => in_patients(searcher, &query, patients).await?,
-        Scope::Named(ids) => by_id(searcher, &query, ids).await?,
-        Scope::Directory => in_directory(searcher, &query).await?,
-        Scope::AllDevices => in_devices(searcher, &query).await?,
+    Ok(bundle)
+}
+
+async fn find(
+    searcher: &Searcher<'_>,
+    query: &SearchQuery,
+    pairs: &[(String, String)],
+) -> Result<Value, ApiError> {
+    if query.resource_type == "Patient" {
+        return people::search(searcher, query, pairs).await;
+    }
+    let mut found = match scope(query)? {
+        Scope::Patients(patients) => in_patients(searcher, query, patients).await?,
+        Scope::Named(ids) => by_id(searcher, query, ids).await?,
+        Scope::Directory => in_directory(searcher, query).await?,
+        Scope::AllDevices => in_devices(searcher, query).await?,
     };
     found.retain(|one| query.matches(&Candidate::of_meta(&one.meta)));
     found.sort_by(|one, other| {
         query.compare(&Candidate::of_meta(&one.meta), &Candidate::of_meta(&other.meta))
     });
-    page(searcher, &query, pairs, found).await
+    page(searcher, query, pairs, found).await
 }
 
 /// Where to look.
@@ -198,6 +226,7 @@ async fn ask_patient(
     use actors_patient::command::{Command, Read, Reply};
     let read = Read::Resources { types: vec![resource_type.to_owned()] };
     let (gateway, caller) = (searcher.gateway, searcher.caller);
+    searcher.looked();
     match gateway.ask::<Patient>(caller, patient.clone(), Command::Read(read)).await {
         Ok(Reply::Resources(metas)) => Ok(Some(metas)),
         Ok(_) => Err(SubmitError::OutcomeUnknown.into()),
@@ -296,6 +325,7 @@ async fn ask_owner(
 ) -> Result<Vec<ResourceMeta>, ApiError> {
     let (gateway, caller) = (searcher.gateway, searcher.caller);
     let types = vec![resource_type.to_owned()];
+    searcher.looked();
     match owner.kind() {
         EntityKind::Patient => {
             Ok(ask_patient(searcher, owner, resource_type).await?.unwrap_or_default())

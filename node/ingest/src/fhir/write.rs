@@ -2,7 +2,9 @@
 
 use super::conditional;
 use super::exchange::Exchange;
+use super::index;
 use super::plan::{Wanted, content_digest, plan, plan_delete, without_version};
+use super::read::accessed;
 use super::store::{Stored, store};
 use crate::http::ApiError;
 use crate::http::limits::PARSE_INLINE_BYTES_MAX;
@@ -62,6 +64,12 @@ pub(crate) async fn create(
         let mut found = conditional::matches(gateway, &*snapshot, resource_type, query).await?;
         let only = found.pop();
         if let (Some(id), true) = (only, found.is_empty()) {
+            let tenant = &gateway.tenant;
+            let owner = index::owner(&*snapshot, tenant, resource_type, &id).await?;
+            let directory = || gateway.directory(resource_type);
+            let entity = owner.map_or_else(directory, |owner| owner.entity);
+            let operation = format!("fhir-create {resource_type}");
+            accessed(gateway, &exchange.caller, (entity, &operation)).await?;
             let resource_type = resource_type.to_owned();
             return Ok(Written::Found(ResourceKey { resource_type, id }));
         }

@@ -2,8 +2,12 @@
 
 use super::world::{Node, TREATS, patient, vital};
 use axum::body::Body;
+use node_ingest::http::serve;
 use node_ingest::limits::IngestLimits;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 #[tokio::test]
 async fn a_read_without_purpose_is_denied_and_on_record_aud_1() {
@@ -162,4 +166,29 @@ async fn a_body_past_the_limit_is_refused_with_a_prefix_kept() {
     assert!(item.at("/bytes").as_u64().unwrap() <= 65_536);
     let again = node.post(&format!("/api/v1/quarantine/{id}/replay"), &json!(null)).await;
     assert_eq!(again.at("/accepted"), false, "{}", again.text);
+}
+
+#[tokio::test]
+async fn serving_ends_when_asked_with_watchers_still_there() {
+    let node = Node::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let ending = async move { drop(stopped.await) };
+    let served = tokio::spawn(serve(listener, node.router.clone(), ending));
+    let ask = |path: &'static str| async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "host: x\r\nx-medulla-purpose: TREAT\r\nconnection: close\r\n\r\n";
+        let request = format!("GET {path} HTTP/1.1\r\n{head}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).await.unwrap();
+        (stream, String::from_utf8(line.to_vec()).unwrap())
+    };
+    assert_eq!(ask("/health").await.1, "HTTP/1.1 200");
+    let watcher = ask("/api/v1/alerts/watch").await;
+    tokio::time::pause();
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    drop(watcher);
 }

@@ -182,6 +182,35 @@ async fn entries_of_a_batch_stand_for_themselves() {
 }
 
 #[tokio::test]
+async fn entries_of_a_batch_about_one_resource_keep_their_order_ord_1() {
+    let node = Node::new().await;
+    let put = |gender: &str, tag: Option<&str>| {
+        let mut person = patient("p1");
+        person["gender"] = json!(gender);
+        let mut entry = json!({
+            "resource": person,
+            "request": { "method": "PUT", "url": "Patient/p1" },
+        });
+        if let Some(tag) = tag {
+            entry["request"]["ifMatch"] = json!(tag);
+        }
+        entry
+    };
+    // The third is refused, so that each is taken alone.
+    let entries =
+        [put("female", None), put("male", None), put("other", Some("W/\"9\"")), put("other", None)];
+    let answer = node.post("/fhir", &bundle("batch", &entries)).await.expect(200);
+    let statuses: Vec<_> = answer
+        .list("/entry")
+        .iter()
+        .map(|entry| entry["response"]["status"].as_str().unwrap()[..3].to_owned())
+        .collect();
+    assert_eq!(statuses, ["201", "200", "412", "200"]);
+    let person = node.get("/fhir/Patient/p1").await.expect(200);
+    assert_eq!((person.at("/gender"), person.header("etag")), (&json!("other"), "W/\"3\""));
+}
+
+#[tokio::test]
 async fn a_collection_is_stored_by_its_ids() {
     let node = Node::new().await;
     let mut heart = vital("p1", "8867-4", "80", "/min", "2026-11-22T10:00:00Z");

@@ -219,4 +219,7 @@ async fn metadata_tells_what_is_supported() {
     let metadata = node.get("/fhir/metadata").await.expect(200);
     assert_eq!(metadata.at("/resourceType"), "CapabilityStatement");
     assert_eq!(metadata.at("/implementation/url"), "http://localhost/fhir");
+    assert_eq!(metadata.at("/rest/0/resource/0/conditionalCreate"), true);
+    let statement = schema_fhir::Resource::from_value(metadata.json).unwrap();
+    assert_eq!(statement.validate(), Vec::new());
 }

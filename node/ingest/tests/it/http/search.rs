@@ -84,6 +84,17 @@ async fn what_is_not_supported_is_refused_never_ignored() {
 }
 
 #[tokio::test]
+async fn a_search_that_finds_nobody_is_on_record_aud_1() {
+    let node = Node::new().await;
+    let before = node.get("/api/v1/audit/verify").await.at("/records").as_u64().unwrap();
+    for path in ["/fhir/Patient?identifier=4711", "/fhir/Basic?_id=x", "/fhir/Device"] {
+        assert_eq!(node.get(path).await.expect(200).at("/total"), 0, "{path}");
+    }
+    let after = node.get("/api/v1/audit/verify").await.at("/records").as_u64().unwrap();
+    assert_eq!(after - before, 4, "three searches and the second look at the log");
+}
+
+#[tokio::test]
 async fn patients_are_found_by_identifier_name_and_birth_date() {
     let node = Node::new().await;
     node.register("p1").await;

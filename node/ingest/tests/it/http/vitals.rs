@@ -117,6 +117,12 @@ async fn a_watcher_is_told_what_changes() {
         let frame = body.frame().await.unwrap().unwrap();
         told.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
     }
+    // Nobody answers: a timer escalates, and the watcher hears of it.
+    node.advance_seconds(301);
+    while !told.contains("\"status\":\"escalated\"") {
+        let frame = body.frame().await.unwrap().unwrap();
+        told.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+    }
     let open = node.get("/api/v1/alerts").await.expect(200);
     let alert = open.list("/alerts").iter().find(|alert| alert["condition"] == "news2").unwrap();
     let path = format!("/api/v1/alerts/p1/{}/acknowledge", alert["id"].as_str().unwrap());
