@@ -69,6 +69,8 @@ impl<'a> From<&'a Hl7Error> for AckProblem<'a> {
 pub struct Acknowledgement<'a> {
     /// MSA-1.
     pub code: AckCode,
+    /// MSA-3 of an answer without problems, for example `duplicate`; may be empty.
+    pub note: &'a str,
     /// MSH-10 of the answer, unique among our answers.
     pub control_id: &'a str,
     /// MSH-7 of the answer.
@@ -154,7 +156,8 @@ impl Writer {
         let control_id = request.map_or("", |header| header.control_id.as_str());
         let has_error_segment = version_at_least_2_5(version);
         let text = answer.problems.first().filter(|_| !has_error_segment);
-        let text = text.map(|problem| self.summary(problem)).unwrap_or_default();
+        let text = text.map(|problem| self.summary(problem));
+        let text = text.unwrap_or_else(|| self.escaped(answer.note));
         let control_id = self.escaped(control_id);
         self.segment("MSA", &[answer.code.as_str().to_owned(), control_id, text]);
         for problem in answer.problems {

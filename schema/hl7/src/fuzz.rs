@@ -68,8 +68,13 @@ fn one_message(bytes: &[u8]) {
     let problems: Vec<AckProblem<'_>> =
         problem.as_ref().map(AckProblem::from).into_iter().collect();
     let code = problem.as_ref().map_or(AckCode::Accept, |error| error.refusal.into());
-    let answer =
-        Acknowledgement { code, control_id: "1", at: context.received_at, problems: &problems };
+    let answer = Acknowledgement {
+        code,
+        note: "",
+        control_id: "1",
+        at: context.received_at,
+        problems: &problems,
+    };
     let bytes = acknowledge(header.as_ref(), &answer);
     assert!(!bytes.iter().any(|byte| matches!(byte, 0x0B | 0x1C)), "an answer breaks its frame");
 }

@@ -6,6 +6,9 @@ use crate::gateway::Gateway;
 use schema_hl7::Header;
 use schema_hl7::ack::{AckCode, AckProblem, Acknowledgement, acknowledge};
 
+/// What MSA-3 says when a message was taken before, so that senders can count it.
+const REPEAT_NOTE: &str = "duplicate";
+
 /// A name for one of our answers.
 pub(crate) fn control_id(gateway: &Gateway) -> String {
     let mut id = gateway.fresh_id();
@@ -18,6 +21,7 @@ pub(crate) fn reply(
     gateway: &Gateway,
     header: Option<&Header>,
     failure: Option<&Failure>,
+    is_repeat: bool,
 ) -> Vec<u8> {
     let problems: Vec<AckProblem<'_>> = failure
         .map(|failure| AckProblem {
@@ -31,6 +35,7 @@ pub(crate) fn reply(
     let control_id = control_id(gateway);
     let answer = Acknowledgement {
         code: failure.map_or(AckCode::Accept, |failure| failure.answer),
+        note: if is_repeat { REPEAT_NOTE } else { "" },
         control_id: &control_id,
         at: gateway.runtime.now(),
         problems: &problems,
@@ -40,5 +45,5 @@ pub(crate) fn reply(
 
 /// An answer to nobody in particular, before a message was read.
 pub(crate) fn refusal(gateway: &Gateway, failure: &Failure) -> Vec<u8> {
-    reply(gateway, None, Some(failure))
+    reply(gateway, None, Some(failure), false)
 }

@@ -126,10 +126,11 @@ async fn conclude(
             (disposition, Some(failure), Vec::new())
         }
     };
+    let is_repeat = disposition == Disposition::Duplicate;
     Received {
         disposition,
         answer: failure.as_ref().map_or(AckCode::Accept, |failure| failure.answer),
-        reply: answer::reply(gateway, header.as_ref(), failure.as_ref()),
+        reply: answer::reply(gateway, header.as_ref(), failure.as_ref(), is_repeat),
         control_id: header.map(|header| header.control_id).unwrap_or_default(),
         changes: Phi::new(changes),
     }

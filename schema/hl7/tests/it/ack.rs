@@ -11,7 +11,8 @@ fn answer(request: &[u8], code: AckCode) -> String {
     let header = Header::salvage(request);
     let error = read(request).err();
     let problems: Vec<AckProblem<'_>> = error.as_ref().map(AckProblem::from).into_iter().collect();
-    let answer = Acknowledgement { code, control_id: "M1", at: RECEIVED_AT, problems: &problems };
+    let answer =
+        Acknowledgement { code, note: "", control_id: "M1", at: RECEIVED_AT, problems: &problems };
     String::from_utf8(acknowledge(header.as_ref(), &answer)).unwrap()
 }
 
@@ -78,10 +79,16 @@ fn the_character_set_of_the_sender_is_used() {
     let latin: Vec<u8> = header.chars().map(|c| u8::try_from(c).unwrap()).collect();
     let message = Message::parse(&latin).unwrap();
     let header = Header::of(&message, 0);
-    let plain =
-        Acknowledgement { code: AckCode::Accept, control_id: "M1", at: RECEIVED_AT, problems: &[] };
+    let plain = Acknowledgement {
+        code: AckCode::Accept,
+        note: "duplicate",
+        control_id: "M1",
+        at: RECEIVED_AT,
+        problems: &[],
+    };
     let bytes = acknowledge(Some(&header), &plain);
     assert!(bytes.windows(3).any(|three| three == b"B\xE4r"));
+    assert!(bytes.windows(17).any(|part| part == b"MSA|AA|1|duplicat"));
 }
 
 #[test]
