@@ -13,6 +13,19 @@ pub fn is_known(state: &State) -> bool {
         || state.merged_into.is_some()
 }
 
+/// Whether there is a person to show: registered, or described by the results that named them. A
+/// record that only a reference names has nothing to show.
+#[must_use]
+pub fn has_person(state: &State) -> bool {
+    match state.registration {
+        Registration::Registered => true,
+        Registration::Provisional => {
+            state.demographics.name.value.is_some() || state.demographics.birth_date.value.is_some()
+        }
+        Registration::Unknown => false,
+    }
+}
+
 /// Short name of a condition: unique within a patient, in the FHIR id alphabet except for the hash
 /// of a device. Used in alert ids, timer names and queries; holds no patient data.
 #[must_use]

@@ -7,6 +7,7 @@ use crate::gateway::Gateway;
 use crate::http::ApiError;
 use crate::http::limits::PATIENTS_SCANNED_MAX;
 use actors_patient::Patient;
+use actors_patient::state::has_person;
 use actors_runtime::load::{self, Loaded};
 use actors_runtime::{SubmitError, query};
 use actors_store::Snapshot;
@@ -15,7 +16,7 @@ use schema_fhir::{FhirError, SearchQuery};
 use schema_types::clinical::{ResourceKey, ResourceMeta};
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::{EntityId, EntityKind};
-use schema_types::patient::{Demographics, PatientState, Registration};
+use schema_types::patient::{Demographics, PatientState};
 use schema_types::time::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -143,7 +144,7 @@ async fn look(
 ) -> Result<Option<Found>, SubmitError> {
     let Loaded { state, .. } = load::load::<Patient>(snapshot, &patient).await?;
     let meta = resource_of(&state, patient.key());
-    if state.registration != Registration::Registered || meta.is_some_and(|meta| meta.deleted) {
+    if !has_person(&state) || meta.is_some_and(|meta| meta.deleted) {
         return Ok(None);
     }
     let updated_at =
@@ -174,6 +175,5 @@ async fn show(searcher: &Searcher<'_>, patient: EntityId) -> Result<Option<Value
     }
     let snapshot = gateway.runtime.snapshot().await?;
     let Loaded { state, sequence, .. } = load::load::<Patient>(&*snapshot, &patient).await?;
-    let is_shown = state.registration == Registration::Registered;
-    Ok(is_shown.then(|| person(id, &state, sequence).resource))
+    Ok(has_person(&state).then(|| person(id, &state, sequence).resource))
 }

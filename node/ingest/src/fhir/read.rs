@@ -9,13 +9,14 @@ use crate::http::ApiError;
 use actors_device::Device;
 use actors_facility::Facility;
 use actors_patient::Patient;
+use actors_patient::state::has_person;
 use actors_runtime::{Attachments, Outcome, SubmitError, query};
 use schema_fhir::render::{Version, render_patient};
 use schema_types::audit::{AuditAction, AuditOutcome};
 use schema_types::clinical::ResourceKey;
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::{CommandId, EntityId, EntityKind, MessageDigest, SourceId};
-use schema_types::patient::{PatientState, Registration};
+use schema_types::patient::PatientState;
 use schema_types::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -183,7 +184,7 @@ async fn read_person(
         Outcome::Done { reply: Reply::State(state), sequence } => (state, sequence),
         Outcome::Done { .. } | Outcome::Repeated { .. } => unexpected()?,
     };
-    if state.registration != Registration::Registered {
+    if !has_person(&state) {
         return Err(ApiError::new(ErrorCode::PatientUnknown, "there is no such patient"));
     }
     if version.is_some_and(|version| version != sequence) {
