@@ -1,0 +1,186 @@
+//! A runtime over the reference store, and the commands that the tests send.
+
+use crate::{
+    Attachments, HostedEntity, Outcome, Runtime, RuntimeConfig, RuntimeParts, SubmitError, trail,
+};
+use actors_audit::HeadSigner;
+use actors_core::Envelope;
+use actors_patient::Patient;
+use actors_patient::command::{AdtReport, Command, ObservationReport, Read, Reply};
+use actors_store::{MemoryStore, Store};
+use node_env::fake::ManualClock;
+use schema_types::Decimal;
+use schema_types::clinical::{
+    Code, EncounterClass, Location, Movement, MovementKind, Observation, ObservationStatus,
+    ObservationValue, Provenance,
+};
+use schema_types::ids::{
+    CommandId, EncounterId, EntityId, EntityKind, MessageDigest, ObservationId, PrincipalId,
+    SourceId, TenantId,
+};
+use schema_types::measure::Measure;
+use schema_types::patient::{DemographicsPatch, PatientState};
+use schema_types::quantity::Quantity;
+use schema_types::time::{MICROS_PER_MINUTE, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const START: i64 = 1_780_000_000_000_000;
+
+pub(super) struct World {
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) store: Arc<MemoryStore>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let store = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn node_env::Clock>));
+        Self { clock, store }
+    }
+
+    pub(super) async fn start(&self) -> Runtime {
+        self.start_with(RuntimeConfig { snapshot_interval_events: 5, ..RuntimeConfig::default() })
+            .await
+    }
+
+    pub(super) async fn start_with(&self, config: RuntimeConfig) -> Runtime {
+        let parts = RuntimeParts {
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            clock: Arc::clone(&self.clock) as Arc<dyn node_env::Clock>,
+            signer: Arc::new(HeadSigner::new(&[7; 32])),
+            config,
+        };
+        Runtime::start(parts).await.unwrap()
+    }
+}
+
+pub(super) fn id(kind: EntityKind, key: &str) -> EntityId {
+    EntityId::new(TenantId::new("t"), kind, key)
+}
+
+pub(super) fn patient(key: &str) -> EntityId {
+    id(EntityKind::Patient, key)
+}
+
+pub(super) fn envelope<C>(
+    entity: EntityId,
+    command_id: &str,
+    now: Timestamp,
+    command: C,
+) -> Envelope<C> {
+    Envelope {
+        entity,
+        source: SourceId::new("test"),
+        command_id: CommandId::new(command_id),
+        content: MessageDigest::of(command_id.as_bytes()),
+        principal: PrincipalId::new("tester"),
+        purpose: "TREAT".to_owned(),
+        now,
+        message: None,
+        command,
+    }
+}
+
+pub(super) fn admit(ward: &str, message: &str) -> Command {
+    let location = Location {
+        facility: "H".to_owned(),
+        ward: ward.to_owned(),
+        room: "R1".to_owned(),
+        bed: "B1".to_owned(),
+    };
+    let movement = Movement {
+        kind: MovementKind::Admit,
+        at: Timestamp::from_unix_micros(START - MICROS_PER_MINUTE),
+        message_id: message.to_owned(),
+        class: EncounterClass::Inpatient,
+        location: Some(location),
+        prior_location: None,
+        provenance: Provenance::default(),
+    };
+    Command::ApplyAdt(Box::new(AdtReport {
+        operation: "adt-a01".to_owned(),
+        patch: DemographicsPatch::default(),
+        stated_at: Timestamp::from_unix_micros(START),
+        movement: Some((EncounterId::new("V1"), movement)),
+        registers: true,
+    }))
+}
+
+pub(super) fn potassium(value: i64, number: u32) -> Command {
+    let value = Decimal::new(value, 1);
+    let at = START + i64::from(number) * 1_000_000;
+    let observation = Observation {
+        id: ObservationId::new(format!("o{number}")),
+        code: Code {
+            system: "http://loinc.org".to_owned(),
+            code: "2823-3".to_owned(),
+            display: String::new(),
+        },
+        category: "laboratory".to_owned(),
+        value: ObservationValue::Quantity(Quantity { value, unit: "mmol/L".to_owned() }),
+        measured: Some((Measure::Potassium, value)),
+        effective_at: Timestamp::from_unix_micros(at),
+        status: ObservationStatus::Final,
+        device: None,
+        encounter: None,
+        provenance: Provenance::default(),
+        issues: Vec::new(),
+    };
+    Command::RecordObservations(Box::new(ObservationReport {
+        operation: "oru-r01".to_owned(),
+        patch: None,
+        observations: vec![observation],
+        provisional: true,
+    }))
+}
+
+pub(super) async fn submit(
+    runtime: &Runtime,
+    entity: &EntityId,
+    command_id: &str,
+    command: Command,
+) -> Result<Outcome<Reply>, SubmitError> {
+    let envelope = envelope(entity.clone(), command_id, runtime.now(), command);
+    let attachments = Attachments { once: true, ..Attachments::default() };
+    runtime.submit::<Patient>(envelope, attachments).await
+}
+
+pub(super) async fn ask<E: HostedEntity>(
+    runtime: &Runtime,
+    entity: &EntityId,
+    question: E::Command,
+) -> Result<E::Reply, SubmitError> {
+    let envelope = envelope(entity.clone(), "read", runtime.now(), question);
+    let outcome = runtime.submit::<E>(envelope, Attachments::default()).await?;
+    Ok(outcome.into_reply().unwrap())
+}
+
+pub(super) async fn state(runtime: &Runtime, entity: &EntityId) -> PatientState {
+    let reply = ask::<Patient>(runtime, entity, Command::Read(Read::State)).await.unwrap();
+    let Reply::State(state) = reply else { panic!("unexpected reply {reply:?}") };
+    *state
+}
+
+/// Lets background tasks run until `condition` holds; the paused clock jumps, nobody sleeps.
+pub(super) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+    for _ in 0..2_000 {
+        if condition().await {
+            return;
+        }
+        tokio::time::advance(Duration::from_millis(50)).await;
+    }
+    panic!("the condition never held");
+}
+
+pub(super) async fn verified_records(runtime: &Runtime) -> u64 {
+    let snapshot = runtime.snapshot().await.unwrap();
+    let mut records = 0;
+    for shard in 0..runtime.shards().0 {
+        let key = runtime.audit_public_key();
+        let report = trail::verify_shard(&*snapshot, shard, &[key], &[]).await.unwrap();
+        assert!(report.ok, "AUD-2: {:?}", report.findings);
+        records += report.records;
+    }
+    records
+}
