@@ -1,0 +1,16 @@
+//! The real world for a node: files, clock, randomness and threads of this machine.
+
+use node_app::Environment;
+use node_env::real::{RealClock, RealDisk, RealRng, ThreadSpawner};
+use node_store_embedded::Execution;
+use std::sync::Arc;
+
+/// The environment in which production nodes run.
+pub(crate) fn real() -> Environment {
+    Environment {
+        disk: Arc::new(RealDisk),
+        clock: Arc::new(RealClock::new()),
+        rng: Arc::new(RealRng),
+        execution: Execution::Threads(Arc::new(ThreadSpawner)),
+    }
+}

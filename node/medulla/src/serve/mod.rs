@@ -1,0 +1,165 @@
+//! `medulla serve`: runs a node until it is asked to stop or its store fails.
+
+mod config;
+
+use crate::environment;
+use crate::failure::Failure;
+use crate::screen::Screen;
+use config::ServeConfig;
+use node_app::{Node, assemble};
+use schema_types::error_code::ErrorCode;
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Run a node
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  medulla serve --insecure-dev --data ./medulla-data\n  \
+    medulla serve --config medulla.toml --dump-config")]
+pub(crate) struct ServeArguments {
+    /// Configuration file (TOML); options given here stand above it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory; created when missing [default: ./medulla-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address for HL7 v2 over MLLP; port 0 takes a free one [default: 127.0.0.1:2575]
+    #[arg(long, value_name = "ADDR")]
+    mllp: Option<String>,
+    /// Address for HTTP; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// Plain text without authentication, on loopback addresses only; never with real patients
+    #[arg(long)]
+    insecure_dev: bool,
+    /// Print the configuration that results, and end
+    #[arg(long)]
+    dump_config: bool,
+}
+
+impl ServeArguments {
+    fn config(self) -> Result<ServeConfig, Failure> {
+        let mut config = match &self.config {
+            Some(path) => ServeConfig::read(path)?,
+            None => ServeConfig::default(),
+        };
+        config.data = self.data.unwrap_or(config.data);
+        config.mllp = self.mllp.unwrap_or(config.mllp);
+        config.http = self.http.unwrap_or(config.http);
+        config.insecure_dev |= self.insecure_dev;
+        Ok(config)
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: ServeArguments, screen: Screen) -> Result<(), Failure> {
+    let dump = arguments.dump_config;
+    let config = arguments.config()?;
+    if dump {
+        crate::screen::output(config.render()?.trim_end());
+        return Ok(());
+    }
+    check_transport(&config)?;
+    screen.note(
+        "warning: --insecure-dev: no TLS and no authentication; whoever reaches these loopback \
+         addresses reads and writes everything",
+    );
+    let mut interrupts = Interrupts::new()?;
+    let node = assemble(environment::real(), config.node()).await?;
+    crate::screen::output(&format!("listening {}", addresses(&node)));
+    let failed = tokio::select! {
+        reason = node.failed() => Some(reason),
+        () = interrupts.wait() => None,
+    };
+    let is_drained = node.stop().await;
+    if !is_drained {
+        tracing::warn!("work in flight was not finished in time");
+    }
+    match failed {
+        None => Ok(()),
+        Some(message) => {
+            let code = Some(ErrorCode::StoreStopped.as_str().to_owned());
+            Err(Failure::Failed { code, message: format!("the store stopped: {message}") })
+        }
+    }
+}
+
+/// Where a node listens, in the form that programs read.
+pub(crate) fn addresses(node: &Node) -> String {
+    let named = [("mllp", node.mllp_address()), ("http", node.http_address())];
+    let shown = named.iter().filter_map(|(name, address)| Some(format!("{name}={}", (*address)?)));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// Plain text is for development on one machine only.
+fn check_transport(config: &ServeConfig) -> Result<(), Failure> {
+    let code = Some(ErrorCode::TransportSecurityRequired);
+    if !config.insecure_dev {
+        let message = "TLS and authentication are required and come with the security work; until \
+                       then a node serves only with --insecure-dev, on loopback"
+            .to_owned();
+        return Err(Failure::Usage { code, message });
+    }
+    for address in [&config.mllp, &config.http] {
+        let resolved = address.to_socket_addrs();
+        let mut resolved =
+            resolved.map_err(|_| Failure::usage(format!("not an address: {address}")))?;
+        if !resolved.all(|address| address.ip().is_loopback()) {
+            let message = format!("--insecure-dev listens on loopback only, not on {address}");
+            return Err(Failure::Usage { code, message });
+        }
+    }
+    Ok(())
+}
+
+/// The signals that ask a process to stop.
+pub(crate) struct Interrupts {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Interrupts {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::failed(format!("signals: {error}"));
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(insecure_dev: bool, mllp: &str, http: &str) -> Option<Option<ErrorCode>> {
+        let config = ServeConfig {
+            insecure_dev,
+            mllp: mllp.to_owned(),
+            http: http.to_owned(),
+            ..ServeConfig::default()
+        };
+        match check_transport(&config) {
+            Ok(()) => None,
+            Err(Failure::Usage { code, .. }) => Some(code),
+            Err(other) => panic!("not a usage error: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn plain_text_needs_the_flag_and_loopback() {
+        let required = Some(Some(ErrorCode::TransportSecurityRequired));
+        assert_eq!(checked(true, "127.0.0.1:0", "[::1]:0"), None);
+        assert_eq!(checked(false, "127.0.0.1:0", "127.0.0.1:0"), required);
+        assert_eq!(checked(true, "0.0.0.0:0", "127.0.0.1:0"), required);
+        assert_eq!(checked(true, "127.0.0.1:0", "192.0.2.1:80"), required);
+        assert_eq!(checked(true, "127.0.0.1", "127.0.0.1:0"), Some(None));
+    }
+}
