@@ -246,7 +246,8 @@ fn note_device(batch: &mut Batch, observation: &Observation, now: schema_types::
         sequence: None,
         device_time: observation.effective_at,
         received_at: now,
-        stored_and_forwarded: false,
+        // These times went through other systems and say nothing of the device's own clock.
+        stored_and_forwarded: true,
         battery_percent: None,
         provenance: observation.provenance.clone(),
     });

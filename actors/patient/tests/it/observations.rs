@@ -201,7 +201,7 @@ fn devices_hear_of_samples_that_came_another_way() {
     let outcome = world.observe(&id, vec![observation.clone()]);
     let told = |effect: &Effect| match effect {
         Effect::Send { to, notice: Notice::Device(DeviceNotice::SamplesSeen { summary, .. }) } => {
-            *to == device("monitor-1") && summary.samples == 1 && summary.device_time == minute(3)
+            *to == device("monitor-1") && summary.samples == 1 && summary.stored_and_forwarded
         }
         _ => false,
     };
