@@ -1,5 +1,5 @@
 //! The HTTP gateway: one router for health, metrics, FHIR and the operators' API, and the loop that
-//! serves it. What the paths do is in [`crate::fhir`] and [`crate::api`].
+//! serves it. What the paths do is in `crate::fhir` and `crate::api`.
 
 pub(crate) mod app;
 pub mod error;
