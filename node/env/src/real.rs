@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -179,6 +179,8 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         options.read(true).write(mode != OpenMode::Read);
         options.create_new(mode == OpenMode::CreateNew).create(mode == OpenMode::CreateOrOpen);
+        // Patient data and signing keys: nobody but the owner reads them (PHI-1).
+        options.mode(0o600);
         let file = options
             .open(path)
             .map_err(|error| DiskError::from_io(DiskOperation::Open, path, &error))?;
@@ -214,7 +216,10 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, directory: &Path) -> Result<(), DiskError> {
-        fs::create_dir_all(directory)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
             .map_err(|error| DiskError::from_io(DiskOperation::CreateDir, directory, &error))
     }
 

@@ -162,3 +162,23 @@ async fn a_flipped_bit_is_found_and_never_served_aud_2() {
     }
     assert!(found > 0, "no file of the store noticed a flipped bit");
 }
+
+#[tokio::test]
+async fn nobody_but_the_owner_reads_the_data_phi_1() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    start_real(&data, None).await.unwrap().stop().await;
+    let mut seen = 0;
+    for place in [data.clone(), data.join(offline::STORE_FOLDER)] {
+        assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o077, 0);
+        for entry in std::fs::read_dir(place).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            let name = entry.file_name();
+            assert!(mode & 0o077 == 0 || name == "LOCK", "{name:?} has mode {mode:o}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5);
+}
