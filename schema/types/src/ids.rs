@@ -1,7 +1,10 @@
 //! Typed, tenant-scoped ids, and the stable 64-bit hash that places an entity in the key space.
 
 use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
+use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest key of an entity, in bytes; longer source identifiers are shortened with a digest.
 pub const ENTITY_KEY_BYTES_MAX: usize = 64;
@@ -10,11 +13,12 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
-            /// Wraps the text as it stands.
-            pub fn new(text: impl Into<String>) -> Self {
+            /// Wraps the text as it stands. Up to 23 bytes are held in place; a longer text is
+            /// shared by all clones.
+            pub fn new(text: impl Into<SmolStr>) -> Self {
                 Self(text.into())
             }
 
@@ -138,11 +142,16 @@ impl EntityKind {
 
 /// An entity's full name: tenant, kind and key. The key uses the FHIR id alphabet
 /// (`[A-Za-z0-9.-]`, at most 64), so that it can stand in a URL and in `Reference.reference`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntityId {
+/// Clones share one allocation. The order is by tenant, kind, key.
+#[derive(Clone)]
+pub struct EntityId(Arc<EntityName>);
+
+struct EntityName {
     tenant: TenantId,
     kind: EntityKind,
-    key: String,
+    key: SmolStr,
+    /// Of the other three.
+    hash: u64,
 }
 
 impl EntityId {
@@ -150,54 +159,92 @@ impl EntityId {
     /// original keeps the result unique; so is anything longer than [`ENTITY_KEY_BYTES_MAX`].
     #[must_use]
     pub fn new(tenant: TenantId, kind: EntityKind, raw_key: &str) -> Self {
-        Self { tenant, kind, key: safe_key(raw_key) }
+        let key = safe_key(raw_key);
+        let hash = entity_hash(&tenant, kind, &key);
+        Self(Arc::new(EntityName { tenant, kind, key, hash }))
     }
 
     /// The tenant.
     #[must_use]
-    pub const fn tenant(&self) -> &TenantId {
-        &self.tenant
+    pub fn tenant(&self) -> &TenantId {
+        &self.0.tenant
     }
 
     /// The kind.
     #[must_use]
-    pub const fn kind(&self) -> EntityKind {
-        self.kind
+    pub fn kind(&self) -> EntityKind {
+        self.0.kind
     }
 
     /// The key within tenant and kind.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        &self.0.key
     }
 
     /// The stable 64-bit hash of the whole id: the place of the entity in the shard key space.
+    /// Found when the id is made, free here.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        let mut hasher = Sha256::new();
-        hasher.update(self.tenant.as_str().as_bytes());
-        hasher.update([0, self.kind.number(), 0]);
-        hasher.update(self.key.as_bytes());
-        let digest = hasher.finalize();
-        digest.iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
+        self.0.hash
+    }
+}
+
+fn entity_hash(tenant: &TenantId, kind: EntityKind, key: &str) -> u64 {
+    let mut hasher = Sha256::new();
+    hasher.update(tenant.as_str().as_bytes());
+    hasher.update([0, kind.number(), 0]);
+    hasher.update(key.as_bytes());
+    let digest = hasher.finalize();
+    digest.iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
+}
+
+impl PartialEq for EntityId {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.hash == other.0.hash && self.cmp(other) == Ordering::Equal)
+    }
+}
+
+impl Eq for EntityId {}
+
+impl PartialOrd for EntityId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for EntityId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        let (one, other) = (&*self.0, &*other.0);
+        (&one.tenant, one.kind, &one.key).cmp(&(&other.tenant, other.kind, &other.key))
+    }
+}
+
+impl std::hash::Hash for EntityId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
     }
 }
 
 impl fmt::Debug for EntityId {
     /// Shows kind and hash only: keys can be medical record numbers (PHI-1).
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}#{:016x}", self.kind.name(), self.hash())
+        write!(formatter, "{}#{:016x}", self.0.kind.name(), self.0.hash)
     }
 }
 
-fn safe_key(raw: &str) -> String {
+fn safe_key(raw: &str) -> SmolStr {
     let is_safe = |character: char| character.is_ascii_alphanumeric() || ".-".contains(character);
     if !raw.is_empty() && raw.len() <= ENTITY_KEY_BYTES_MAX && raw.chars().all(is_safe) {
-        return raw.to_owned();
+        return SmolStr::new(raw);
     }
     let digest = MessageDigest::of(raw.as_bytes()).to_hex();
     let readable: String = raw.chars().map(|c| if is_safe(c) { c } else { '-' }).take(40).collect();
-    format!("{readable}-x{}", &digest[..16])
+    SmolStr::from(format!("{readable}-x{}", &digest[..16]))
 }
 
 /// A shard: a contiguous range of the hash space with one owner.
@@ -240,6 +287,24 @@ mod tests {
         assert_eq!(patient("p1").hash(), patient("p1").hash());
         let other = EntityId::new(TenantId::new("t2"), EntityKind::Patient, "p1");
         assert_ne!(patient("p1").hash(), other.hash());
+    }
+
+    #[test]
+    fn order_is_by_tenant_kind_and_key() {
+        let id = |tenant: &str, kind, key: &str| EntityId::new(TenantId::new(tenant), kind, key);
+        let sorted = [
+            id("t1", EntityKind::Patient, "a"),
+            id("t1", EntityKind::Patient, "b"),
+            id("t1", EntityKind::Device, "a"),
+            id("t2", EntityKind::Patient, "a"),
+        ];
+        assert!(sorted.is_sorted());
+        for (place, one) in sorted.iter().enumerate() {
+            for (other_place, other) in sorted.iter().enumerate() {
+                assert_eq!(one == other, place == other_place);
+            }
+            assert_eq!(*one, id(one.tenant().as_str(), one.kind(), one.key()));
+        }
     }
 
     #[test]
