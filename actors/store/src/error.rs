@@ -75,6 +75,10 @@ pub enum CommitError {
     /// The disk is full; nothing was written. Reads go on, commits resume when space returns.
     #[error("no space left on the disk of the store")]
     NoSpace,
+    /// An earlier commit of the same lane and generation failed; nothing was written. Begin a
+    /// higher generation and run again what was not acknowledged.
+    #[error("an earlier commit of the same lane failed")]
+    Abandoned,
     /// The commit may or may not have taken effect; look for its idempotency key.
     #[error("result of the commit is unknown: {reason}")]
     UnknownResult {
@@ -90,7 +94,8 @@ pub enum CommitError {
 }
 
 impl CommitError {
-    /// Whether running the whole transaction again (new read version, new reads) can help.
+    /// Whether running the whole transaction again (new read version, new reads, in a lane also
+    /// a higher generation) can help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -98,6 +103,7 @@ impl CommitError {
             | Self::TooOld
             | Self::Overloaded { .. }
             | Self::NoSpace
+            | Self::Abandoned
             | Self::UnknownResult { .. } => true,
             Self::TooLarge { .. }
             | Self::KeyTooLarge { .. }

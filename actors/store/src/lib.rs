@@ -5,6 +5,7 @@
 pub mod conformance;
 pub mod error;
 pub mod keys;
+pub mod lanes;
 pub mod limits;
 pub mod memory;
 pub mod mutation;
@@ -13,10 +14,11 @@ pub mod transaction;
 pub mod tuple;
 
 pub use error::{CommitError, ReadError, TransactionError};
+pub use lanes::Lanes;
 pub use memory::MemoryStore;
 pub use mutation::{KeyRange, Mutation, Versionstamp};
 pub use port::{
-    CommitFuture, CommitRequest, Committed, KeyValue, RangePage, RangeQuery, ReadFuture, Snapshot,
-    Store, Version,
+    CommitFuture, CommitLane, CommitRequest, Committed, KeyValue, RangePage, RangeQuery,
+    ReadFuture, Snapshot, Store, Version,
 };
 pub use transaction::Transaction;

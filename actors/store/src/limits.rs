@@ -13,6 +13,8 @@ pub const KEY_BYTES_MAX: usize = 10_000;
 pub const VALUE_BYTES_MAX: usize = 100_000;
 /// Payload bytes of one chunk when something larger than a value is stored in pieces.
 pub const CHUNK_BYTES_MAX: usize = 90_000;
+/// Different lanes of commits while a store is open, at most; one more is refused.
+pub const LANES_MAX: usize = 4_096;
 /// Items of one range page, at most; a larger limit in a query is cut to this.
 pub const RANGE_ITEMS_MAX: usize = 10_000;
 

@@ -12,6 +12,7 @@ use futures::future::ready;
 use node_env::Clock;
 
 use crate::error::{CommitError, ReadError};
+use crate::lanes::Lanes;
 use crate::limits::{RANGE_ITEMS_MAX, TRANSACTION_WINDOW_MICROS_MAX};
 use crate::mutation::{KeyRange, Mutation, add_little_endian, versionstamp};
 use crate::port::{
@@ -41,6 +42,7 @@ struct State {
     /// Read versions below this are too old to be checked for conflicts.
     oldest_version: Version,
     injected: VecDeque<Injected>,
+    lanes: Lanes,
     stopped: Option<String>,
 }
 
@@ -80,20 +82,15 @@ impl MemoryStore {
     }
 
     fn commit_now(&self, request: CommitRequest) -> Result<Committed, CommitError> {
-        request.validate()?;
         let now = self.shared.clock.monotonic_micros();
         let mut state = self.shared.state();
         if let Some(reason) = &state.stopped {
             return Err(CommitError::Stopped { reason: reason.clone() });
         }
-        match state.injected.pop_front() {
-            None => state.commit(request, now),
-            Some(Injected::Refuse(error)) => Err(error),
-            Some(Injected::LoseReply) => {
-                state.commit(request, now)?;
-                Err(CommitError::UnknownResult { reason: "the reply was lost".to_owned() })
-            }
-        }
+        let lane = request.lane;
+        state.lanes.admit(lane)?;
+        let result = state.commit_or_inject(request, now);
+        state.lanes.settle(lane, result)
     }
 }
 
@@ -104,6 +101,22 @@ impl Shared {
 }
 
 impl State {
+    fn commit_or_inject(
+        &mut self,
+        request: CommitRequest,
+        now: u64,
+    ) -> Result<Committed, CommitError> {
+        request.validate()?;
+        match self.injected.pop_front() {
+            None => self.commit(request, now),
+            Some(Injected::Refuse(error)) => Err(error),
+            Some(Injected::LoseReply) => {
+                self.commit(request, now)?;
+                Err(CommitError::UnknownResult { reason: "the reply was lost".to_owned() })
+            }
+        }
+    }
+
     fn commit(&mut self, request: CommitRequest, now: u64) -> Result<Committed, CommitError> {
         self.forget_old(now);
         self.check_conflicts(&request)?;

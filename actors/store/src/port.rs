@@ -90,6 +90,33 @@ pub trait Snapshot: Send + Sync {
     fn range(&self, query: RangeQuery) -> ReadFuture<'_, RangePage>;
 }
 
+/// A line of commits that depend on each other, for a caller that sends the next one before it
+/// knows the fate of the last. Commits of one lane take effect in the order in which
+/// [`Store::commit`] was called. Once one commit of a generation has failed, for whatever
+/// reason, every later one of that generation (and of older ones) fails with
+/// [`CommitError::Abandoned`] and nothing of it is written, until the caller uses a higher
+/// generation. So what took effect of a generation is always a prefix of what was submitted,
+/// across crashes too. Commits without a lane, and those of other lanes, are not concerned.
+///
+/// Where a result is unknown, the commits sent behind it may be unknown too
+/// ([`CommitError::UnknownResult`]), but never in effect without it; a store that has stopped for
+/// good may answer [`CommitError::Stopped`] instead. The pair is not stored: it counts while the
+/// store is open, and the calls of one lane must come one after the other (from one thread, or
+/// under one lock).
+///
+/// An adapter whose database has no such order (FoundationDB) keeps, per lane, a queue of its
+/// own and the generation that failed: it sends the next commit only when the last one is known
+/// to have taken effect, resolves an unknown result first (a marker key of the lane, written by
+/// each commit and read by the next), and answers `Abandoned` itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommitLane {
+    /// Which lane; at most [`LANES_MAX`](crate::limits::LANES_MAX) different ones while a store
+    /// is open.
+    pub id: u64,
+    /// Grows by the caller's will, after a failure; never goes back within a lane.
+    pub generation: u64,
+}
+
 /// What a transaction wants to commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommitRequest {
@@ -102,6 +129,8 @@ pub struct CommitRequest {
     pub write_conflicts: Vec<KeyRange>,
     /// The changes, in order.
     pub mutations: Vec<Mutation>,
+    /// The line of commits that this one belongs to, if any.
+    pub lane: Option<CommitLane>,
 }
 
 impl CommitRequest {

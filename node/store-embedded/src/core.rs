@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use actors_store::{CommitError, Committed, KeyRange, Version};
+use actors_store::{CommitError, KeyRange, Version};
 use arc_swap::ArcSwap;
 use node_env::{Clock, DirectoryLock, DiskError, DiskFile};
 
@@ -12,7 +12,7 @@ use crate::index::{Index, RunSet};
 use crate::limits::{CHECKPOINT_RETRY_MICROS, LOG_SEGMENTS_MAX, OVERLAY_GROWTH_MAX};
 use crate::merge::Direction;
 use crate::overlay::Overlay;
-use crate::queue::{Queue, Reply};
+use crate::queue::{Answer, Queue};
 use crate::run::WriteError;
 use crate::segment::SegmentPool;
 use crate::stats::{Counters, Stats, add};
@@ -24,7 +24,7 @@ pub(crate) struct Written {
     pub(crate) file: Option<Arc<dyn DiskFile>>,
     pub(crate) version: Version,
     pub(crate) sequence: u64,
-    pub(crate) replies: Vec<(Reply, Result<Committed, CommitError>)>,
+    pub(crate) answers: Vec<Answer>,
 }
 
 #[derive(Default)]
@@ -139,20 +139,20 @@ impl Core {
                 }
             }
             if let Some(reason) = self.stopped() {
-                self.fail_written(written.replies, reason);
+                self.fail_written(written.answers, reason);
                 return;
             }
             self.durable_sequence.store(written.sequence, Ordering::Release);
             self.publish(written.version);
         }
-        for (reply, result) in written.replies {
+        for Answer { reply, result, .. } in written.answers {
             let _caller_gone = reply.send(result);
         }
     }
 
     /// Answers a batch whose fate is unknown: its bytes may have reached the disk.
-    fn fail_written(&self, replies: Vec<(Reply, Result<Committed, CommitError>)>, reason: &str) {
-        for (reply, result) in replies {
+    fn fail_written(&self, answers: Vec<Answer>, reason: &str) {
+        for Answer { reply, result, .. } in answers {
             let failed =
                 result.and_then(|_| Err(CommitError::UnknownResult { reason: reason.to_owned() }));
             let _caller_gone = reply.send(failed);

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use actors_store::{CommitError, CommitRequest, Committed};
+use actors_store::{CommitError, CommitLane, CommitRequest, Committed, Lanes};
 use futures::channel::oneshot;
 
 use crate::limits::{
@@ -21,11 +21,34 @@ pub(crate) struct Pending {
     pub(crate) reply: Reply,
 }
 
+/// What a commit is told, and where.
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
+    pub(crate) lane: Option<CommitLane>,
+    pub(crate) result: Result<Committed, CommitError>,
+}
+
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Pending>,
     bytes: usize,
+    /// Lanes of which a commit was refused here, before it reached the writer.
+    lanes: Lanes,
     closed: bool,
+}
+
+impl State {
+    fn room_for(&self, pending: &Pending) -> Result<(), CommitError> {
+        if self.closed {
+            return Err(CommitError::Stopped { reason: "the store is closed".to_owned() });
+        }
+        let full = self.waiting.len() >= QUEUE_COMMITS_MAX
+            || (self.bytes + pending.bytes > QUEUE_BYTES_MAX && !self.waiting.is_empty());
+        if full {
+            return Err(CommitError::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+        }
+        Ok(())
+    }
 }
 
 /// See the module.
@@ -40,17 +63,17 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a commit, or refuses it at once.
-    pub(crate) fn push(&self, pending: Pending) -> Result<(), CommitError> {
+    /// Queues a commit, or refuses it at once: with the error found by the caller, if any.
+    pub(crate) fn push(
+        &self,
+        pending: Pending,
+        checked: Result<(), CommitError>,
+    ) -> Result<(), CommitError> {
         let mut state = self.state();
-        if state.closed {
-            return Err(CommitError::Stopped { reason: "the store is closed".to_owned() });
-        }
-        let full = state.waiting.len() >= QUEUE_COMMITS_MAX
-            || (state.bytes + pending.bytes > QUEUE_BYTES_MAX && !state.waiting.is_empty());
-        if full {
-            return Err(CommitError::Overloaded { retry_after_ms: RETRY_AFTER_MS });
-        }
+        let lane = pending.request.lane;
+        state.lanes.admit(lane)?;
+        let taken = checked.and_then(|()| state.room_for(&pending));
+        state.lanes.settle(lane, taken)?;
         let was_empty = state.waiting.is_empty();
         state.bytes += pending.bytes;
         state.waiting.push_back(pending);

@@ -224,12 +224,11 @@ impl Store for EmbeddedStore {
         if let Some(reason) = self.core.stopped() {
             return ready(Err(CommitError::Stopped { reason: reason.to_owned() })).boxed();
         }
-        if let Err(error) = request.validate() {
-            return ready(Err(error)).boxed();
-        }
+        let checked = request.validate();
         let (reply, answer) = oneshot::channel();
         let bytes = request.size_bytes();
-        if let Err(error) = self.core.queue.push(Pending { request, bytes, reply }) {
+        let pending = Pending { request, bytes, reply };
+        if let Err(error) = self.core.queue.push(pending, checked) {
             return ready(Err(error)).boxed();
         }
         self.drive();

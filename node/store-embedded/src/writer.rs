@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use actors_store::mutation::versionstamp;
-use actors_store::{CommitError, Committed, Mutation, Version};
+use actors_store::{CommitError, CommitRequest, Committed, Lanes, Mutation, Version};
 use node_env::{DiskError, DiskFile};
 
 use crate::core::{Core, Written};
 use crate::log::{Log, Room};
-use crate::queue::{Pending, Reply};
+use crate::queue::{Answer, Pending};
 use crate::record;
 use crate::resolver::Resolver;
 use crate::stats::add;
@@ -19,6 +19,8 @@ use crate::stats::add;
 pub(crate) struct Writer {
     log: Log,
     resolver: Resolver,
+    /// Lanes of which a commit failed here.
+    lanes: Lanes,
     /// Newest version that was given out.
     version: Version,
     buffer: Vec<u8>,
@@ -30,7 +32,7 @@ pub(crate) struct Writer {
 struct Batch {
     version: Version,
     mutations: Vec<Mutation>,
-    replies: Vec<(Reply, Result<Committed, CommitError>)>,
+    answers: Vec<Answer>,
     /// Commits accepted that write; each has its order in the batch.
     writing: u16,
     accepted: u64,
@@ -39,7 +41,8 @@ struct Batch {
 impl Writer {
     pub(crate) fn new(log: Log, version: Version, threads: bool) -> Self {
         let resolver = Resolver::new(version);
-        Self { log, resolver, version, buffer: Vec::new(), threads }
+        let (lanes, buffer) = (Lanes::default(), Vec::new());
+        Self { log, resolver, lanes, version, buffer, threads }
     }
 
     /// Writes one batch. The result must go to the sync stage, in order.
@@ -56,11 +59,11 @@ impl Writer {
         let now = core.clock.monotonic_micros();
         self.resolver.forget_old(now);
         let mut batch = self.resolve(waiting);
-        add(&core.counters.conflicts, batch.replies.len() as u64 - batch.accepted);
+        add(&core.counters.conflicts, batch.answers.len() as u64 - batch.accepted);
         if batch.writing == 0 {
             self.resolver.abandon_batch();
             let (version, sequence) = (self.version, self.log.last_sequence());
-            return Written { file: None, version, sequence, replies: batch.replies };
+            return Written { file: None, version, sequence, answers: batch.answers };
         }
         record::start(&mut self.buffer);
         for mutation in &batch.mutations {
@@ -83,7 +86,7 @@ impl Writer {
         add(&core.counters.commits, batch.accepted);
         add(&core.counters.batches, 1);
         let (version, sequence) = (batch.version, self.log.last_sequence());
-        Written { file, version, sequence, replies: batch.replies }
+        Written { file, version, sequence, answers: batch.answers }
     }
 
     /// Appends a record without mutations: it tells recovery that everything before is durable.
@@ -92,14 +95,19 @@ impl Writer {
         self.log.reserve(self.buffer.len())?;
         let (version, durable) = (self.version, core.durable_sequence());
         let file = self.log.append(&mut self.buffer, version, durable)?;
-        Ok(Written { file, version, sequence: self.log.last_sequence(), replies: Vec::new() })
+        Ok(Written { file, version, sequence: self.log.last_sequence(), answers: Vec::new() })
     }
 
     /// Answers a batch of which nothing was written.
-    fn refused(&self, waiting: Vec<Pending>, error: &CommitError) -> Written {
-        let replies = waiting.into_iter().map(|pending| (pending.reply, Err(error.clone())));
+    fn refused(&mut self, waiting: Vec<Pending>, error: &CommitError) -> Written {
+        let answers = waiting.into_iter().map(|Pending { request, reply, .. }| {
+            let lane = request.lane;
+            let result = self.lanes.admit(lane).and_then(|()| Err(error.clone()));
+            Answer { reply, lane, result: self.lanes.settle(lane, result) }
+        });
+        let answers = answers.collect();
         let (version, sequence) = (self.version, self.log.last_sequence());
-        Written { file: None, version, sequence, replies: replies.collect() }
+        Written { file: None, version, sequence, answers }
     }
 
     /// Answers a batch for which there was no room in the log.
@@ -116,50 +124,56 @@ impl Writer {
     }
 
     /// Replaces the good answers of a batch; conflicts stay.
-    fn failed(&self, batch: Batch, error: &CommitError) -> Written {
-        let replies = batch.replies.into_iter();
-        let replies =
-            replies.map(|(reply, result)| (reply, result.and_then(|_| Err(error.clone()))));
+    fn failed(&mut self, batch: Batch, error: &CommitError) -> Written {
+        let answers = batch.answers.into_iter().map(|Answer { reply, lane, result }| {
+            let lanes = &mut self.lanes;
+            let result = result.and_then(|_| lanes.admit(lane).and_then(|()| Err(error.clone())));
+            Answer { reply, lane, result: self.lanes.settle(lane, result) }
+        });
+        let answers = answers.collect();
         let (version, sequence) = (self.version, self.log.last_sequence());
-        Written { file: None, version, sequence, replies: replies.collect() }
+        Written { file: None, version, sequence, answers }
     }
 
     fn resolve(&mut self, waiting: Vec<Pending>) -> Batch {
         let mut batch = Batch {
             version: self.version + 1,
             mutations: Vec::with_capacity(waiting.len() * 4),
-            replies: Vec::with_capacity(waiting.len()),
+            answers: Vec::with_capacity(waiting.len()),
             writing: 0,
             accepted: 0,
         };
         for Pending { request, reply, .. } in waiting {
-            let future = !request.read_conflicts.is_empty() && request.read_version > self.version;
-            let checked = if future {
-                Err(CommitError::Invalid { reason: "the read version is in the future" })
-            } else {
-                self.resolver.check(&request)
-            };
-            if let Err(error) = checked {
-                batch.replies.push((reply, Err(error)));
-                continue;
-            }
-            batch.accepted += 1;
-            if request.mutations.is_empty() && request.write_conflicts.is_empty() {
-                let version = self.version;
-                let versionstamp = versionstamp(version, u16::MAX);
-                batch.replies.push((reply, Ok(Committed { version, versionstamp })));
-                continue;
-            }
-            let version = batch.version;
-            let versionstamp = versionstamp(version, batch.writing);
-            batch.writing += 1;
-            let first = batch.mutations.len();
-            let resolved = request.mutations.into_iter();
-            batch.mutations.extend(resolved.map(|mutation| mutation.resolved(&versionstamp)));
-            self.resolver.accept(version, &batch.mutations[first..], request.write_conflicts);
-            batch.replies.push((reply, Ok(Committed { version, versionstamp })));
+            let lane = request.lane;
+            let checked = self.lanes.admit(lane).and_then(|()| self.check(&request));
+            let result =
+                self.lanes.settle(lane, checked).map(|()| self.accept(request, &mut batch));
+            batch.answers.push(Answer { reply, lane, result });
         }
         batch
+    }
+
+    fn check(&self, request: &CommitRequest) -> Result<(), CommitError> {
+        if !request.read_conflicts.is_empty() && request.read_version > self.version {
+            return Err(CommitError::Invalid { reason: "the read version is in the future" });
+        }
+        self.resolver.check(request)
+    }
+
+    fn accept(&mut self, request: CommitRequest, batch: &mut Batch) -> Committed {
+        batch.accepted += 1;
+        if request.mutations.is_empty() && request.write_conflicts.is_empty() {
+            let version = self.version;
+            return Committed { version, versionstamp: versionstamp(version, u16::MAX) };
+        }
+        let version = batch.version;
+        let versionstamp = versionstamp(version, batch.writing);
+        batch.writing += 1;
+        let first = batch.mutations.len();
+        let resolved = request.mutations.into_iter();
+        batch.mutations.extend(resolved.map(|mutation| mutation.resolved(&versionstamp)));
+        self.resolver.accept(version, &batch.mutations[first..], request.write_conflicts);
+        Committed { version, versionstamp }
     }
 
     fn log_batch(

@@ -3,6 +3,7 @@
 //! belong to the adapter that promises them.
 
 mod conflicts;
+mod lanes;
 mod limits;
 mod model;
 mod reads;
@@ -46,6 +47,7 @@ fn cases() -> Vec<(&'static str, Case)> {
     all.extend(reads::CASES);
     all.extend(conflicts::CASES);
     all.extend(writes::CASES);
+    all.extend(lanes::CASES);
     all.extend(limits::CASES);
     all.extend(model::CASES);
     all
@@ -128,8 +130,8 @@ async fn write_after_read(
     let request = CommitRequest {
         read_version,
         read_conflicts: vec![read_conflict],
-        write_conflicts: Vec::new(),
         mutations: vec![Mutation::set(key(written), key("written"))],
+        ..CommitRequest::default()
     };
     store.commit(request).await
 }

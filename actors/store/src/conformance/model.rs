@@ -107,7 +107,8 @@ async fn commit_both(
     let read_conflicts = (0..draw.below(3)).map(|_| draw.range()).collect();
     let write_conflicts = (0..draw.below(2)).map(|_| draw.range()).collect();
     let read_version = pair.0.version();
-    let request = CommitRequest { read_version, read_conflicts, write_conflicts, mutations };
+    let request =
+        CommitRequest { read_version, read_conflicts, write_conflicts, mutations, lane: None };
     let expected = CommitRequest { read_version: pair.1.version(), ..request.clone() };
     let expected = stores.1.commit(expected).await.map(|_| ());
     let found = stores.0.commit(request).await.map(|_| ());

@@ -1,13 +1,15 @@
 //! Trouble with the disk while the store runs: failed syncs and writes stop it, a full disk
 //! refuses commits until there is space again, locks and rights give clear errors.
 
-use actors_store::{CommitError, Store};
+use actors_store::{CommitError, CommitLane, CommitRequest, Store};
 use futures::executor::block_on;
 use node_env::fake::{FakeDisk, Fault};
 use node_env::{Disk, DiskOperation};
 use node_store_embedded::{EmbeddedStore, Execution, OpenError};
 
-use crate::world::{DIRECTORY, get, open, open_inline, real, set, small, threads};
+use crate::world::{
+    DIRECTORY, all, get, open, open_inline, real, set, set_request, small, threads,
+};
 
 #[test]
 fn a_failed_sync_or_write_stops_the_store_for_good() {
@@ -102,7 +104,7 @@ fn a_closed_store_takes_no_commits_and_keeps_those_it_took() {
     let waiting: Vec<_> = (0..100)
         .map(|number| {
             let pair = (format!("k{number}"), "v".to_owned());
-            store.commit(crate::world::set_request(&[pair]))
+            store.commit(set_request(&[pair]))
         })
         .collect();
     store.close();
@@ -115,4 +117,34 @@ fn a_closed_store_takes_no_commits_and_keeps_those_it_took() {
     let store = open_inline(&disk);
     assert_eq!(get(&store, "k99").as_deref(), Some("v"));
     assert_eq!(get(&store, "late"), None);
+}
+
+#[test]
+fn what_takes_effect_of_a_lane_is_a_prefix_even_when_the_disk_is_full() {
+    for execution in [Execution::Inline, threads()] {
+        let disk = FakeDisk::new(7);
+        let store = open(&disk, execution).unwrap();
+        let send = |generation: u64, number: u64| {
+            let pair = (format!("lane {generation} {number:04}"), "v".repeat(2_000));
+            let lane = Some(CommitLane { id: 1, generation });
+            store.commit(CommitRequest { lane, ..set_request(&[pair]) })
+        };
+        disk.set_capacity_bytes(Some(disk.used_bytes()));
+        let sent: Vec<_> = (0..400).map(|number| send(1, number)).collect();
+        let results: Vec<_> = sent.into_iter().map(block_on).collect();
+        let taken = results.iter().take_while(|result| result.is_ok()).count();
+        assert!(taken < results.len(), "the disk never gets full");
+        assert_eq!(results[taken], Err(CommitError::NoSpace));
+        for later in &results[taken + 1..] {
+            assert_eq!(*later, Err(CommitError::Abandoned));
+        }
+        disk.set_capacity_bytes(None);
+        assert_eq!(block_on(send(1, 9_000)), Err(CommitError::Abandoned));
+        block_on(send(2, 0)).unwrap();
+        let snapshot = block_on(store.begin()).unwrap();
+        let expected = (0..taken).map(|number| format!("lane 1 {number:04}"));
+        let expected: Vec<_> = expected.chain(["lane 2 0000".to_owned()]).collect();
+        let found = all(snapshot.as_ref()).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        assert_eq!(found, expected);
+    }
 }
