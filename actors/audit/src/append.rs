@@ -6,7 +6,7 @@ use crate::error::AuditError;
 use crate::frontier::Frontier;
 use crate::hash::leaf_hash;
 use crate::head::{KeyId, TreeHead};
-use crate::row::LeafRow;
+use crate::row::{LeafRow, PreparedLeaf};
 use schema_types::ids::ShardId;
 use schema_types::time::Timestamp;
 
@@ -42,6 +42,15 @@ impl Appender {
         let row = LeafRow::new(record, &self.chain)?;
         self.chain = Chain::from_digest(row.chain);
         Ok((self.frontier.append_hash(row.leaf_hash), row))
+    }
+
+    /// Appends a record that was hashed elsewhere: its index and the row's bytes. Costs two hashes.
+    #[must_use]
+    pub fn append_prepared(&mut self, leaf: PreparedLeaf) -> (u64, Vec<u8>) {
+        let leaf_hash = leaf.leaf_hash;
+        let (row, chain) = leaf.place(&self.chain);
+        self.chain = chain;
+        (self.frontier.append_hash(leaf_hash), row)
     }
 
     /// Follows a row read back from the store, for example after the last stored end.

@@ -29,6 +29,6 @@ pub use proof::{
     LeafHashes, consistency_proof, inclusion_proof, root_at, verify_consistency, verify_inclusion,
 };
 pub use report::{Finding, FindingKind, Report};
-pub use row::LeafRow;
+pub use row::{LeafRow, PreparedLeaf};
 pub use subtree_cache::SubtreeCache;
 pub use verify::{Verifier, VerifyRules, verify_log};

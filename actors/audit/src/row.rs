@@ -61,6 +61,46 @@ impl LeafRow {
     }
 }
 
+/// A record with its leaf hash and the bytes of its row, made before its place in the log is known:
+/// whoever made the record hashes it, and the log's end only fills in the running digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedLeaf {
+    row: Vec<u8>,
+    pub(crate) leaf_hash: Hash,
+}
+
+impl PreparedLeaf {
+    /// Hashes `record` and lays out its row.
+    ///
+    /// # Errors
+    /// [`AuditError::RecordTooLarge`] beyond [`RECORD_BYTES_MAX`].
+    pub fn new(record: &[u8]) -> Result<Self, AuditError> {
+        if record.len() > RECORD_BYTES_MAX {
+            return Err(AuditError::RecordTooLarge { bytes: record.len() });
+        }
+        let leaf_hash = leaf_hash(record);
+        let mut row = Vec::with_capacity(ROW_OVERHEAD_BYTES + record.len());
+        row.push(FORMAT);
+        row.extend_from_slice(&leaf_hash);
+        row.extend_from_slice(&[0; 32]);
+        row.extend_from_slice(record);
+        Ok(Self { row, leaf_hash })
+    }
+
+    /// Length of the row in bytes.
+    #[must_use]
+    pub const fn row_bytes(&self) -> usize {
+        self.row.len()
+    }
+
+    /// The row after `before`, in [`LeafRow::encode`]'s form, and the digest behind it.
+    pub(crate) fn place(mut self, before: &Chain) -> (Vec<u8>, Chain) {
+        let chain = before.next(&self.leaf_hash);
+        self.row[ROW_OVERHEAD_BYTES - 32..ROW_OVERHEAD_BYTES].copy_from_slice(chain.digest());
+        (self.row, chain)
+    }
+}
+
 /// A row read leniently, so that the verifier can use what is left of a damaged one.
 pub(crate) struct RowView<'a> {
     format: u8,

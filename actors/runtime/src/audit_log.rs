@@ -3,11 +3,11 @@
 
 use crate::error::SubmitError;
 use crate::limits::HEAD_INTERVAL_LEAVES;
+use crate::unit::PreparedAudit;
 use actors_audit::{Appender, HeadSigner, KeyId, SignedTreeHead};
 use actors_store::keys::{self, Family};
 use actors_store::{KeyRange, Mutation, RangeQuery, Snapshot};
 use bytes::Bytes;
-use schema_types::audit::AuditDraft;
 use schema_types::ids::{EntityId, ShardCount, ShardId};
 use schema_types::time::Timestamp;
 use std::collections::BTreeMap;
@@ -89,7 +89,8 @@ impl AuditLogs {
         AuditBatch { touched: BTreeMap::new(), first: BTreeMap::new() }
     }
 
-    /// Takes over what a durable batch appended.
+    /// Takes over what a batch appended. The batch may not be durable yet: when it fails, the logs
+    /// must be read again before the next one.
     pub(crate) fn adopt(&mut self, batch: AuditBatch) {
         for (shard, log) in batch.touched {
             self.shards[usize::from(shard)] = log;
@@ -127,39 +128,29 @@ async fn load_shard(
 }
 
 impl AuditBatch {
-    /// Appends the record of `draft` to its shard's log and gives the rows to write.
+    /// Gives the record its place in its shard's log and pushes the rows to write.
     pub(crate) fn append(
         &mut self,
         logs: &AuditLogs,
         shards: ShardCount,
-        draft: &AuditDraft,
-    ) -> Vec<Mutation> {
-        let shard = shards.shard_of(draft.entity.hash()).0;
+        audit: PreparedAudit,
+        rows: &mut Vec<Mutation>,
+    ) {
+        let shard = shards.shard_of(audit.entity.hash()).0;
         let log =
             self.touched.entry(shard).or_insert_with(|| logs.shards[usize::from(shard)].clone());
         self.first.entry(shard).or_insert(log.appender.size());
-        let record = schema_wire::audit::encode_record(draft);
-        match log.appender.append(record) {
-            Ok((index, row)) => vec![
-                Mutation::set(keys::audit_leaf(shard, index), row.encode()),
-                Mutation::set(
-                    keys::audit_by_entity(entity_ref(&draft.entity), shard, index),
-                    Bytes::new(),
-                ),
-            ],
-            // Names are bounded where commands enter, so a record is far below the row limit; an
-            // unwritable one must not be dropped silently.
-            Err(error) => unreachable!("AUD-1: audit record cannot be appended: {error}"),
+        let (index, row) = log.appender.append_prepared(audit.leaf);
+        rows.push(Mutation::set(keys::audit_leaf(shard, index), row));
+        for entity in std::iter::once(&audit.entity).chain(&audit.touched) {
+            let pointer = keys::audit_by_entity(entity_ref(entity), shard, index);
+            rows.push(Mutation::set(pointer, Bytes::new()));
         }
     }
 
     /// The leaves that nobody else may have written since the batch was read (AUD-2).
     pub(crate) fn first_leaves(&self) -> impl Iterator<Item = KeyRange> + '_ {
         self.first.iter().map(|(shard, index)| KeyRange::single(&keys::audit_leaf(*shard, *index)))
-    }
-
-    pub(crate) fn shards(&self) -> Vec<ShardId> {
-        self.touched.keys().map(|shard| ShardId(*shard)).collect()
     }
 
     /// One signed head per touched shard; the previous newest one stays only at intervals.

@@ -1,40 +1,51 @@
 //! The committer: many actors' units in one transaction, audit leaves numbered in commit order,
 //! waiters released only when the transaction is durable (ACK-1, AUD-1, OWN-1).
 //!
-//! One transaction is in flight at a time; whatever waits meanwhile is the next batch, so batches
-//! adapt to the disk without a timer. A failed transaction discards every unit behind it that
-//! was decided on the same speculative state.
+//! A few transactions are in flight at a time, in one lane of the store: once one fails, every
+//! later one fails with it, so that no leaf is numbered over a hole. Batches adapt to the disk and
+//! the load without a timer. A failed transaction discards every unit behind it that was decided
+//! on the same speculative state.
 
+use crate::admission::Admission;
 use crate::audit_log::{AuditBatch, AuditLogs};
-use crate::limits::{BATCH_BYTES_WANTED_MAX, BATCH_UNITS_MAX, COMMIT_QUEUE_UNITS_MAX};
+use crate::limits::{
+    BATCH_BYTES_WANTED_MAX, BATCH_SHARE_DIVISOR, BATCH_UNITS_MAX, COMMIT_QUEUE_UNITS_MAX,
+    COMMITS_IN_FLIGHT_MAX,
+};
 use crate::metrics::Metrics;
 use crate::node::note_stopped;
 use crate::ownership::Ownership;
 use crate::unit::{CommitFailure, OutboxSend, Precondition, Unit, Work};
 use actors_store::{
-    CommitError, CommitRequest, KeyRange, Mutation, ReadError, Snapshot, Store, Version,
+    CommitError, CommitFuture, CommitLane, CommitRequest, Committed, KeyRange, Mutation, ReadError,
+    Snapshot, Store, Version,
 };
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::stream::{FuturesOrdered, StreamExt};
 use node_env::Clock;
 use schema_types::ids::{ShardCount, ShardId};
 use schema_types::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
+
+/// The lane of the store in which a node's batches follow each other.
+const LANE: u64 = 1;
 
 /// What the committer works with.
 pub(crate) struct CommitterParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) logs: AuditLogs,
-    /// A commit ended without saying whether it took effect: the logs must be read again before
-    /// the next batch, or it would number its leaves over those of that commit (AUD-2).
-    pub(crate) logs_in_doubt: bool,
     pub(crate) ownership: Ownership,
     pub(crate) shards: ShardCount,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) outbox: crate::outbox::OutboxHandle,
     pub(crate) stopped: Arc<watch::Sender<Option<String>>>,
+    /// Units in one transaction.
+    pub(crate) batch_units_max: usize,
 }
 
 /// Where units are handed in.
@@ -45,8 +56,8 @@ pub(crate) struct CommitterHandle {
 
 impl CommitterHandle {
     /// Waits for a place in the queue (bounded; admission keeps the wait short).
-    pub(crate) async fn reserve(&self) -> Option<mpsc::OwnedPermit<Work>> {
-        self.queue.clone().reserve_owned().await.ok()
+    pub(crate) async fn reserve(&self) -> Option<mpsc::Permit<'_, Work>> {
+        self.queue.reserve().await.ok()
     }
 
     /// Hands in work; `false` when the committer has ended.
@@ -61,35 +72,196 @@ pub(crate) fn queue() -> (CommitterHandle, mpsc::Receiver<Work>) {
     (CommitterHandle { queue: sender }, receiver)
 }
 
-/// Commits until every handle is dropped.
-pub(crate) async fn run(mut parts: CommitterParts, mut queue: mpsc::Receiver<Work>) {
-    let mut waiting: Vec<Work> = Vec::new();
-    loop {
-        if waiting.is_empty() && queue.recv_many(&mut waiting, BATCH_UNITS_MAX).await == 0 {
-            return;
-        }
-        while waiting.len() < BATCH_UNITS_MAX {
-            match queue.try_recv() {
-                Ok(work) => waiting.push(work),
-                Err(_) => break,
-            }
-        }
-        let rest = waiting.split_off(batch_length(&waiting));
-        let batch = std::mem::replace(&mut waiting, rest);
-        commit_batch(&mut parts, batch).await;
-    }
+/// A batch whose transaction ended.
+struct Ended {
+    units: Vec<Unit>,
+    /// Audit records in it.
+    audited: u64,
+    result: Result<Committed, CommitError>,
 }
 
-/// How many works fit one transaction: at least one, then up to the wanted size.
-fn batch_length(waiting: &[Work]) -> usize {
-    let mut bytes = 0;
-    for (index, work) in waiting.iter().enumerate() {
-        bytes += work.units.iter().map(Unit::size_bytes).sum::<usize>();
-        if bytes > BATCH_BYTES_WANTED_MAX && index > 0 {
-            return index;
+/// Batches in flight, oldest first.
+type InFlight = FuturesOrdered<futures::future::BoxFuture<'static, Ended>>;
+
+/// The committer's own state between batches.
+struct Pipeline {
+    parts: CommitterParts,
+    queue: mpsc::Receiver<Work>,
+    waiting: VecDeque<Work>,
+    in_flight: InFlight,
+    /// Counts failures: transactions of an older generation are void.
+    generation: u64,
+    /// A transaction failed, perhaps without saying whether it took effect: when all in flight
+    /// have ended, the logs must be read again before the next one, or it would number its leaves
+    /// over those of that transaction (AUD-2).
+    in_doubt: bool,
+    is_closed: bool,
+}
+
+/// Commits until every handle is dropped.
+pub(crate) async fn run(parts: CommitterParts, queue: mpsc::Receiver<Work>) {
+    let generation = parts.ownership.first_generation();
+    let mut pipeline = Pipeline {
+        parts,
+        queue,
+        waiting: VecDeque::new(),
+        in_flight: FuturesOrdered::new(),
+        generation,
+        in_doubt: false,
+        is_closed: false,
+    };
+    while pipeline.turn().await {}
+}
+
+impl Pipeline {
+    /// Waits for something to do and does it; `false` when there will be nothing more.
+    async fn turn(&mut self) -> bool {
+        if self.may_start() {
+            self.gather().await;
+            self.start_batch().await;
+            return true;
+        }
+        if self.is_closed && self.in_flight.is_empty() && self.waiting.is_empty() {
+            return false;
+        }
+        let room = COMMIT_QUEUE_UNITS_MAX.saturating_sub(self.waiting.len());
+        let mut arrived = Vec::new();
+        tokio::select! {
+            biased;
+            Some(ended) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                self.settle(ended);
+            }
+            count = self.queue.recv_many(&mut arrived, room), if room > 0 && !self.is_closed => {
+                self.is_closed = count == 0;
+            }
+        }
+        self.waiting.extend(arrived);
+        true
+    }
+
+    /// Whether the next batch should start now: at once when nothing is in flight, else when
+    /// enough waits to be worth a sync of its own.
+    fn may_start(&self) -> bool {
+        let Some(first) = self.waiting.front() else { return false };
+        if self.in_flight.is_empty() {
+            return true;
+        }
+        let alone = self.in_doubt || has_preconditions(first);
+        let wanted = (self.parts.admission.in_flight() / BATCH_SHARE_DIVISOR).max(1);
+        let enough = self.waiting.len() >= wanted.min(self.parts.batch_units_max);
+        !alone && enough && self.in_flight.len() < COMMITS_IN_FLIGHT_MAX
+    }
+
+    /// Lets everybody who is about to hand in a unit do so first: yields until a turn of the
+    /// scheduler brings nothing new.
+    async fn gather(&mut self) {
+        const QUIET_TURNS: u32 = 2;
+        let mut quiet = 0;
+        while quiet < QUIET_TURNS && self.waiting.len() < self.parts.batch_units_max {
+            quiet += 1;
+            while let Ok(work) = self.queue.try_recv() {
+                self.waiting.push_back(work);
+                quiet = 0;
+            }
+            if self.waiting.len() >= self.parts.admission.in_flight() {
+                return;
+            }
+            tokio::task::yield_now().await;
         }
     }
-    waiting.len()
+
+    /// Takes what fits one transaction: at least one work, then up to the wanted size. Works with
+    /// preconditions are looked at only when nothing is in flight, because what they ask about
+    /// may be.
+    fn take_batch(&mut self) -> Vec<Work> {
+        let most = self.parts.batch_units_max.min(BATCH_UNITS_MAX);
+        let is_alone = self.in_flight.is_empty();
+        let (mut count, mut bytes) = (0, 0);
+        for work in self.waiting.iter().take(most) {
+            bytes += work.units.iter().map(Unit::size_bytes).sum::<usize>();
+            let is_full = bytes > BATCH_BYTES_WANTED_MAX || !is_alone && has_preconditions(work);
+            if count > 0 && is_full {
+                break;
+            }
+            count += 1;
+        }
+        self.waiting.drain(..count).collect()
+    }
+
+    async fn start_batch(&mut self) {
+        let works = self.take_batch();
+        let shards = touched_shards(&works, self.parts.shards);
+        match self.assemble(asked_keys(&works), shards).await {
+            Ok(batch) => self.submit(batch, works),
+            Err(failure) => {
+                for work in works {
+                    settle_failed(&self.parts, work.units, &failure);
+                }
+            }
+        }
+    }
+
+    /// Reads what the batch needs to know: presence of asked keys, ownership, the logs if in doubt.
+    async fn assemble(
+        &mut self,
+        asked: Vec<Bytes>,
+        shards: Vec<ShardId>,
+    ) -> Result<Batch, CommitFailure> {
+        let parts = &mut self.parts;
+        let snapshot = parts.store.begin().await.map_err(read_failure)?;
+        let present = presence(&*snapshot, asked).await.map_err(read_failure)?;
+        if self.in_doubt {
+            parts.logs.reload(&*snapshot).await.map_err(|error| {
+                CommitFailure::Store(CommitError::Stopped { reason: error.to_string() })
+            })?;
+            self.in_doubt = false;
+            self.generation += 1;
+        }
+        let read_version = snapshot.version();
+        let mut request = CommitRequest { read_version, ..CommitRequest::default() };
+        request.lane = Some(CommitLane { id: LANE, generation: self.generation });
+        for shard in shards {
+            let owned = parts.ownership.check(&*snapshot, shard).await;
+            request.read_conflicts.push(owned.map_err(CommitFailure::Store)?);
+        }
+        Ok(Batch { request, audit: parts.logs.begin(), accepted: Vec::new(), audited: 0, present })
+    }
+
+    fn submit(&mut self, mut batch: Batch, works: Vec<Work>) {
+        let parts = &mut self.parts;
+        for work in works {
+            match check(&batch.present, &work) {
+                Ok(()) => batch.accept(parts, work),
+                Err(failure) => settle_failed(parts, work.units, &failure),
+            }
+        }
+        let Batch { mut request, mut audit, accepted, audited, .. } = batch;
+        if accepted.is_empty() {
+            return;
+        }
+        let at = Timestamp::from_unix_micros(parts.clock.wall_unix_micros());
+        request.mutations.extend(audit.head_rows(&parts.logs, at));
+        request.read_conflicts.extend(audit.first_leaves());
+        parts.logs.adopt(audit);
+        let commit: CommitFuture = parts.store.commit(request);
+        self.in_flight.push_back(
+            commit.map(move |result| Ended { units: accepted, audited, result }).boxed(),
+        );
+    }
+
+    fn settle(&mut self, ended: Ended) {
+        let Ended { units, audited, result } = ended;
+        match result {
+            Ok(committed) => {
+                self.parts.metrics.audit_records.add(audited);
+                settle_done(&self.parts, units, committed.version);
+            }
+            Err(error) => {
+                self.in_doubt = true;
+                settle_failed(&self.parts, units, &CommitFailure::Store(error));
+            }
+        }
+    }
 }
 
 /// The transaction being put together.
@@ -97,69 +269,50 @@ struct Batch {
     request: CommitRequest,
     audit: AuditBatch,
     accepted: Vec<Unit>,
+    audited: u64,
     /// Whether the keys that preconditions ask about hold a value, as this batch goes along.
     present: BTreeMap<Bytes, bool>,
 }
 
-async fn commit_batch(parts: &mut CommitterParts, works: Vec<Work>) {
-    let snapshot = match parts.store.begin().await {
-        Ok(snapshot) => snapshot,
-        Err(error) => return fail_all(parts, works, &read_failure(error)),
-    };
-    let present = match presence(&*snapshot, asked_keys(&works)).await {
-        Ok(present) => present,
-        Err(error) => return fail_all(parts, works, &read_failure(error)),
-    };
-    if parts.logs_in_doubt {
-        match parts.logs.reload(&*snapshot).await {
-            Ok(()) => parts.logs_in_doubt = false,
-            Err(error) => {
-                let reason = error.to_string();
-                let failure = CommitFailure::Store(CommitError::Stopped { reason });
-                return fail_all(parts, works, &failure);
+impl Batch {
+    fn accept(&mut self, parts: &CommitterParts, work: Work) {
+        for mut unit in work.units {
+            for precondition in &unit.preconditions {
+                self.request.read_conflicts.push(KeyRange::single(precondition.key()));
             }
+            if !self.present.is_empty() {
+                note_presence(&mut self.present, &unit.mutations);
+            }
+            if let Some(audit) = unit.audit.take() {
+                let rows = &mut self.request.mutations;
+                self.audit.append(&parts.logs, parts.shards, audit, rows);
+                self.audited += 1;
+            }
+            self.request.mutations.append(&mut unit.mutations);
+            self.accepted.push(unit);
         }
     }
-    let mut batch = Batch {
-        request: CommitRequest { read_version: snapshot.version(), ..CommitRequest::default() },
-        audit: parts.logs.begin(),
-        accepted: Vec::new(),
-        present,
-    };
-    for work in works {
-        match check(&batch.present, &work) {
-            Ok(()) => accept(parts, &mut batch, work),
-            Err(failure) => settle_failed(parts, work.units, &failure),
-        }
-    }
-    if batch.accepted.is_empty() {
-        return;
-    }
-    match fence(&parts.ownership, &*snapshot, batch.audit.shards()).await {
-        Ok(owned) => batch.request.read_conflicts.extend(owned),
-        Err(error) => {
-            return settle_failed(parts, batch.accepted, &CommitFailure::Store(error));
-        }
-    }
-    let at = Timestamp::from_unix_micros(parts.clock.wall_unix_micros());
-    batch.request.mutations.extend(batch.audit.head_rows(&parts.logs, at));
-    batch.request.read_conflicts.extend(batch.audit.first_leaves());
-    match parts.store.commit(batch.request).await {
-        Ok(committed) => {
-            parts.logs.adopt(batch.audit);
-            settle_done(parts, batch.accepted, committed.version);
-        }
-        Err(error) => {
-            parts.logs_in_doubt = true;
-            settle_failed(parts, batch.accepted, &CommitFailure::Store(error));
-        }
-    }
+}
+
+fn has_preconditions(work: &Work) -> bool {
+    work.units.iter().any(|unit| !unit.preconditions.is_empty())
 }
 
 fn asked_keys(works: &[Work]) -> Vec<Bytes> {
     let units = works.iter().flat_map(|work| &work.units);
     let preconditions = units.flat_map(|unit| &unit.preconditions);
     preconditions.map(|precondition| precondition.key().clone()).collect()
+}
+
+/// OWN-1: `own/{shard}` of every shard that the batch touches is read and compared, and is part of
+/// the read set, so that a stale owner cannot commit even with a fresh read version.
+fn touched_shards(works: &[Work], shards: ShardCount) -> Vec<ShardId> {
+    let units = works.iter().flat_map(|work| &work.units);
+    let entities = units.filter_map(Unit::entity);
+    let mut touched: Vec<ShardId> = entities.map(|entity| shards.shard_of(entity.hash())).collect();
+    touched.sort_unstable();
+    touched.dedup();
+    touched
 }
 
 async fn presence(
@@ -198,23 +351,6 @@ fn check(present: &BTreeMap<Bytes, bool>, work: &Work) -> Result<(), CommitFailu
     Ok(())
 }
 
-fn accept(parts: &CommitterParts, batch: &mut Batch, work: Work) {
-    for mut unit in work.units {
-        for precondition in &unit.preconditions {
-            batch.request.read_conflicts.push(KeyRange::single(precondition.key()));
-        }
-        if !batch.present.is_empty() {
-            note_presence(&mut batch.present, &unit.mutations);
-        }
-        if let Some(draft) = &unit.audit {
-            let rows = batch.audit.append(&parts.logs, parts.shards, draft);
-            batch.request.mutations.extend(rows);
-        }
-        batch.request.mutations.append(&mut unit.mutations);
-        batch.accepted.push(unit);
-    }
-}
-
 fn note_presence(asked: &mut BTreeMap<Bytes, bool>, mutations: &[Mutation]) {
     for mutation in mutations {
         let (key, present) = match mutation {
@@ -231,27 +367,10 @@ fn note_presence(asked: &mut BTreeMap<Bytes, bool>, mutations: &[Mutation]) {
     }
 }
 
-/// OWN-1: reads and compares `own/{shard}` of every shard that the batch touches, and makes the
-/// rows part of the read set, so that a stale owner cannot commit even with a fresh read version.
-async fn fence(
-    ownership: &Ownership,
-    snapshot: &dyn Snapshot,
-    shards: Vec<ShardId>,
-) -> Result<Vec<KeyRange>, CommitError> {
-    let mut ranges = Vec::with_capacity(shards.len());
-    for shard in shards {
-        ranges.push(ownership.check(snapshot, shard).await?);
-    }
-    Ok(ranges)
-}
-
 fn settle_done(parts: &CommitterParts, units: Vec<Unit>, version: Version) {
     parts.metrics.batches_committed.add(1);
     parts.metrics.units_committed.add(units.len().try_into().unwrap_or(u64::MAX));
     for unit in units {
-        if unit.audit.is_some() {
-            parts.metrics.audit_records.add(1);
-        }
         deliver(parts, unit.outbox);
         if let Some((residency, _)) = &unit.origin {
             residency.unit_settled();
@@ -277,12 +396,6 @@ fn settle_failed(parts: &CommitterParts, units: Vec<Unit>, failure: &CommitFailu
             residency.unit_settled();
         }
         (unit.done)(Err(failure.clone()));
-    }
-}
-
-fn fail_all(parts: &CommitterParts, works: Vec<Work>, failure: &CommitFailure) {
-    for work in works {
-        settle_failed(parts, work.units, failure);
     }
 }
 

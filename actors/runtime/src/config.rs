@@ -17,6 +17,9 @@ pub struct RuntimeConfig {
     pub in_flight_max: usize,
     /// Commands in flight per entity. Default [`limits::ENTITY_IN_FLIGHT_MAX`].
     pub entity_in_flight_max: u32,
+    /// Units in one transaction. Default [`limits::BATCH_UNITS_MAX`]; 1 gives every command a
+    /// commit of its own, to measure what batching is worth.
+    pub batch_units_max: usize,
     /// Events between snapshots of an entity. Default 64.
     pub snapshot_interval_events: u32,
     /// Time a caller waits for a durable result, milliseconds. Default 30 000.
@@ -34,6 +37,7 @@ impl Default for RuntimeConfig {
             idle_seconds_max: 600,
             in_flight_max: limits::NODE_IN_FLIGHT_MAX,
             entity_in_flight_max: limits::ENTITY_IN_FLIGHT_MAX,
+            batch_units_max: limits::BATCH_UNITS_MAX,
             snapshot_interval_events: 64,
             deadline_ms: 30_000,
             timer_interval_ms: 200,

@@ -4,14 +4,14 @@
 use crate::audit_log::entity_ref;
 use crate::blob;
 use crate::error::SubmitError;
-use crate::limits::{RECENT_COMMANDS_MAX, SENDS_PER_COMMAND_MAX};
+use crate::limits::{RECENT_COMMANDS_KEPT, SENDS_PER_COMMAND_MAX};
 use crate::load::{self, Loaded};
 use crate::metrics::Metrics;
 use crate::node::NodeInner;
 use crate::residency::Residency;
 use crate::rows::{self, RowBuilder};
 use crate::submit::{Attachments, Outcome};
-use crate::unit::{Completion, OutboxSend, Precondition, Unit};
+use crate::unit::{Completion, OutboxSend, Precondition, PreparedAudit, Unit};
 use actors_core::{AuditNote, Context, Decision, Entity, Envelope, Rejection};
 use actors_store::{Mutation, keys};
 use schema_types::audit::{AuditAction, AuditDraft, AuditOutcome};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 /// The speculative state of an entity and what is needed to decide on it.
 pub(crate) struct Decider<E: Entity> {
-    entity: EntityId,
+    residency: Arc<Residency>,
     state: E::State,
     sequence: u64,
     events_since_snapshot: u32,
@@ -32,12 +32,17 @@ pub(crate) struct Decider<E: Entity> {
     pub(crate) generation: u64,
     /// Commands decided here whose marks may not be durable yet.
     recent: VecDeque<Remembered>,
+    /// Bytes of journal rows behind the snapshot, and those of the snapshot.
+    journal_bytes: usize,
+    snapshot_bytes: usize,
     /// Due times by timer name, loaded at the first use.
     timers: Option<BTreeMap<String, i64>>,
 }
 
 #[derive(Clone)]
 struct Remembered {
+    /// The number of its unit; the mark is durable when as many are settled.
+    unit: u64,
     source: SourceId,
     command_id: CommandId,
     content: MessageDigest,
@@ -49,13 +54,14 @@ pub(crate) struct Mark<S> {
     state: S,
     sequence: u64,
     events_since_snapshot: u32,
+    journal_bytes: usize,
     timers: Option<BTreeMap<String, i64>>,
     recent: VecDeque<Remembered>,
 }
 
 /// The store's part of a decision.
 pub(crate) struct UnitParts {
-    audit: AuditDraft,
+    audit: PreparedAudit,
     mutations: Vec<Mutation>,
     preconditions: Vec<Precondition>,
     outbox: Vec<OutboxSend>,
@@ -96,15 +102,21 @@ impl UnitParts {
 }
 
 impl<E: Entity> Decider<E> {
-    pub(crate) fn new(entity: EntityId, loaded: Loaded<E::State>, node: &NodeInner) -> Self {
+    pub(crate) fn new(
+        residency: Arc<Residency>,
+        loaded: Loaded<E::State>,
+        node: &NodeInner,
+    ) -> Self {
         Self {
-            entity,
+            residency,
             state: loaded.state,
             sequence: loaded.sequence,
             events_since_snapshot: loaded.events_since_snapshot,
             snapshot_interval_events: node.config.snapshot_interval_events,
             generation: 1,
             recent: VecDeque::new(),
+            journal_bytes: 0,
+            snapshot_bytes: 0,
             timers: None,
         }
     }
@@ -119,11 +131,16 @@ impl<E: Entity> Decider<E> {
         self.timers = None;
     }
 
+    fn entity(&self) -> &EntityId {
+        &self.residency.entity
+    }
+
     pub(crate) fn mark(&self) -> Mark<E::State> {
         Mark {
             state: self.state.clone(),
             sequence: self.sequence,
             events_since_snapshot: self.events_since_snapshot,
+            journal_bytes: self.journal_bytes,
             timers: self.timers.clone(),
             recent: self.recent.clone(),
         }
@@ -133,6 +150,7 @@ impl<E: Entity> Decider<E> {
         self.state = mark.state;
         self.sequence = mark.sequence;
         self.events_since_snapshot = mark.events_since_snapshot;
+        self.journal_bytes = mark.journal_bytes;
         self.timers = mark.timers;
         self.recent = mark.recent;
     }
@@ -151,10 +169,10 @@ impl<E: Entity> Decider<E> {
         if attachments.once
             && let Some((content, at)) = self.done_before(node, &meta).await?
         {
-            return Ok(self.repeated(meta, content, at));
+            return self.repeated(&meta, content, at);
         }
         let context = Context {
-            entity: &self.entity,
+            entity: self.entity(),
             now: meta.now,
             source: &meta.source,
             command_id: &meta.command_id,
@@ -165,7 +183,7 @@ impl<E: Entity> Decider<E> {
         };
         match E::decide(&self.state, &context, command) {
             Ok(decision) => self.take_effect(node, meta, decision, attachments).await,
-            Err(rejection) => Ok(self.refused(&meta, rejection)),
+            Err(rejection) => self.refused(&meta, rejection),
         }
     }
 
@@ -191,51 +209,56 @@ impl<E: Entity> Decider<E> {
 
     fn done_key(&self, meta: &rows::Meta) -> bytes::Bytes {
         let id = meta.command_id.as_str().as_bytes();
-        keys::command_done(entity_ref(&self.entity), meta.source.as_str(), id)
+        keys::command_done(entity_ref(self.entity()), meta.source.as_str(), id)
     }
 
     fn repeated(
         &self,
-        meta: rows::Meta,
+        meta: &rows::Meta,
         content: MessageDigest,
         at: Timestamp,
-    ) -> Decided<E::Reply> {
+    ) -> Result<Decided<E::Reply>, SubmitError> {
         let note = AuditNote::new(AuditAction::Execute, "repeat");
         if content == meta.content {
-            let audit = self.draft(&meta, note, AuditOutcome::Repeated, 0);
-            return Decided {
+            let audit = self.audit(meta, note, AuditOutcome::Repeated, 0)?;
+            return Ok(Decided {
                 parts: UnitParts::audit_only(audit),
                 outcome: Ok(Outcome::Repeated { at }),
-            };
+            });
         }
         let error = SubmitError::CommandIdReused;
-        let audit = self.draft(&meta, note, AuditOutcome::Rejected(error.code()), 0);
-        Decided { parts: UnitParts::audit_only(audit), outcome: Err(error) }
+        let audit = self.audit(meta, note, AuditOutcome::Rejected(error.code()), 0)?;
+        Ok(Decided { parts: UnitParts::audit_only(audit), outcome: Err(error) })
     }
 
-    fn refused(&self, meta: &rows::Meta, rejection: Rejection) -> Decided<E::Reply> {
+    fn refused(
+        &self,
+        meta: &rows::Meta,
+        rejection: Rejection,
+    ) -> Result<Decided<E::Reply>, SubmitError> {
         let outcome = if rejection.denied {
             AuditOutcome::Denied(rejection.code)
         } else {
             AuditOutcome::Rejected(rejection.code)
         };
-        let audit = self.draft(meta, rejection.audit.clone(), outcome, 0);
-        Decided { parts: UnitParts::audit_only(audit), outcome: Err(rejection.into()) }
+        let audit = self.audit(meta, rejection.audit.clone(), outcome, 0)?;
+        Ok(Decided { parts: UnitParts::audit_only(audit), outcome: Err(rejection.into()) })
     }
 
-    fn draft(
+    /// The audit record of a decision, encoded and hashed here so that the committer need not.
+    fn audit(
         &self,
         meta: &rows::Meta,
         note: AuditNote,
         outcome: AuditOutcome,
         events: usize,
-    ) -> AuditDraft {
-        AuditDraft {
+    ) -> Result<PreparedAudit, SubmitError> {
+        PreparedAudit::new(&AuditDraft {
             at: meta.now,
             principal: meta.principal.clone(),
             purpose: meta.purpose.clone(),
             action: note.action,
-            entity: self.entity.clone(),
+            entity: self.entity().clone(),
             operation: note.operation,
             outcome,
             source: meta.source.clone(),
@@ -243,7 +266,7 @@ impl<E: Entity> Decider<E> {
             message: meta.message,
             sequence: self.sequence,
             events: u32::try_from(events).unwrap_or(u32::MAX),
-        }
+        })
     }
 
     async fn take_effect(
@@ -256,9 +279,10 @@ impl<E: Entity> Decider<E> {
         let Decision { events, effects, reply, audit: note } = decision;
         debug_assert!(effects.len() <= SENDS_PER_COMMAND_MAX || events.len() > 1);
         if self.timers.is_none() && rows::touches_timers(&effects) {
-            self.timers = Some(rows::load_timers(node, &self.entity).await?);
+            self.timers = Some(rows::load_timers(node, self.entity()).await?);
         }
-        let mut builder = RowBuilder::new(&self.entity, node.shards, self.sequence + 1);
+        let entity = self.entity().clone();
+        let mut builder = RowBuilder::new(&entity, node.shards, self.sequence + 1);
         // First, so that a timer that fires can be set again by its own command.
         builder.extend(attachments.rows);
         builder.journal::<E>(&meta, &events);
@@ -280,24 +304,39 @@ impl<E: Entity> Decider<E> {
         self.events_since_snapshot =
             self.events_since_snapshot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         node.metrics.events_recorded.add(u64::try_from(count).unwrap_or(0));
-        if self.events_since_snapshot >= self.snapshot_interval_events {
+        self.journal_bytes += mutations.iter().map(Mutation::size_bytes).sum::<usize>();
+        if self.is_snapshot_due() {
             mutations.extend(self.snapshot_rows().unwrap_or_default());
             node.metrics.snapshots_written.add(1);
         }
         if attachments.once {
             self.remember(&meta);
         }
-        let audit = self.draft(&meta, note, AuditOutcome::Done, count);
+        let audit = self.audit(&meta, note, AuditOutcome::Done, count)?;
         let parts =
             UnitParts { audit, mutations, preconditions: attachments.preconditions, outbox };
         Ok(Decided { parts, outcome: Ok(Outcome::Done { reply, sequence: self.sequence }) })
     }
 
+    /// Enough events since the last snapshot, and as many bytes as it had: so snapshots at most
+    /// double what the journal writes, and loading reads at most about twice the state.
+    fn is_snapshot_due(&self) -> bool {
+        self.events_since_snapshot >= self.snapshot_interval_events
+            && self.journal_bytes >= self.snapshot_bytes
+    }
+
+    /// Remembers a command until its mark is in the store. Entities have a bound of commands in
+    /// flight, and so has this.
     fn remember(&mut self, meta: &rows::Meta) {
-        if self.recent.len() >= RECENT_COMMANDS_MAX {
+        let (sent, settled) = self.residency.units();
+        while self.recent.front().is_some_and(|known| known.unit <= settled) {
             self.recent.pop_front();
         }
+        if self.recent.is_empty() {
+            self.recent.shrink_to(RECENT_COMMANDS_KEPT);
+        }
         self.recent.push_back(Remembered {
+            unit: sent + 1,
             source: meta.source.clone(),
             command_id: meta.command_id.clone(),
             content: meta.content,
@@ -311,16 +350,18 @@ impl<E: Entity> Decider<E> {
             return None;
         }
         self.events_since_snapshot = 0;
+        self.journal_bytes = 0;
         let record = load::snapshot_record::<E>(&self.state, self.sequence);
         let content = schema_wire::journal::encode_snapshot(&record);
+        self.snapshot_bytes = content.len();
         let (value, mut rows) = blob::pack(&content);
-        rows.push(Mutation::set(keys::snapshot(entity_ref(&self.entity)), value));
+        rows.push(Mutation::set(keys::snapshot(entity_ref(self.entity())), value));
         Some(rows)
     }
 }
 
 impl UnitParts {
-    fn audit_only(audit: AuditDraft) -> Self {
+    fn audit_only(audit: PreparedAudit) -> Self {
         Self { audit, mutations: Vec::new(), preconditions: Vec::new(), outbox: Vec::new() }
     }
 }

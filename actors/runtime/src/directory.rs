@@ -17,6 +17,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorRef};
 use schema_types::ids::EntityId;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc, oneshot};
@@ -28,9 +29,12 @@ const PARTS: usize = 64;
 pub(crate) struct Slot<E: Entity> {
     pub(crate) residency: Arc<Residency>,
     actor: OnceCell<ActorRef<EntityMessage<E>>>,
+    /// The turn of the passivator in which moka last heard of a use.
+    used_in_turn: AtomicU32,
 }
 
-type Part<E> = BTreeMap<EntityId, Arc<Slot<E>>>;
+/// By hash first, so that finding an entity compares numbers.
+type Part<E> = BTreeMap<(u64, EntityId), Arc<Slot<E>>>;
 
 /// The resident entities of one kind. Public only as a type in [`HostedEntity`].
 #[doc(hidden)]
@@ -39,6 +43,8 @@ pub struct Directory<E: Entity> {
     /// Whom moka evicted: candidates for sleep.
     evicted: Mutex<Option<mpsc::Receiver<EntityId>>>,
     policy: Cache<EntityId, ()>,
+    /// Counts turns of the passivator: moka is told of a use once a turn, not at each message.
+    turn: AtomicU32,
 }
 
 impl<E: Entity> Directory<E> {
@@ -55,7 +61,7 @@ impl<E: Entity> Directory<E> {
             })
             .build();
         let parts = (0..PARTS).map(|_| Mutex::new(BTreeMap::new())).collect();
-        Self { parts, evicted: Mutex::new(Some(evicted)), policy }
+        Self { parts, evicted: Mutex::new(Some(evicted)), policy, turn: AtomicU32::new(1) }
     }
 
     fn part(&self, entity: &EntityId) -> MutexGuard<'_, Part<E>> {
@@ -81,17 +87,21 @@ impl<E: Entity> Directory<E> {
     ) -> Result<(Arc<Slot<E>>, InFlight), SubmitError> {
         let (slot, place) = {
             let mut part = self.part(entity);
-            let slot = part.entry(entity.clone()).or_insert_with(|| {
+            let slot = part.entry((entity.hash(), entity.clone())).or_insert_with(|| {
                 Arc::new(Slot {
                     residency: Arc::new(Residency::new(entity.clone())),
                     actor: OnceCell::new(),
+                    used_in_turn: AtomicU32::new(0),
                 })
             });
             (Arc::clone(slot), slot.residency.enter(in_flight_max))
         };
         match place {
             Some(place) => {
-                self.policy.get_with_by_ref(entity, || ());
+                let turn = self.turn.load(Ordering::Relaxed);
+                if slot.used_in_turn.swap(turn, Ordering::Relaxed) != turn {
+                    self.policy.get_with_by_ref(entity, || ());
+                }
                 Ok((slot, place))
             }
             None => Err(SubmitError::Overloaded {
@@ -103,19 +113,23 @@ impl<E: Entity> Directory<E> {
 
     /// Takes a slot out of the map if it is still the one there and nobody needs it.
     fn remove_idle(&self, slot: &Arc<Slot<E>>) -> bool {
-        let mut part = self.part(&slot.residency.entity);
-        let current = part.get(&slot.residency.entity);
-        let is_same = current.is_some_and(|found| Arc::ptr_eq(found, slot));
-        if is_same && slot.residency.is_idle() {
-            part.remove(&slot.residency.entity);
+        let entity = &slot.residency.entity;
+        let mut part = self.part(entity);
+        let key = (entity.hash(), entity.clone());
+        let is_same = part.get(&key).is_some_and(|found| Arc::ptr_eq(found, slot));
+        let is_idle = is_same && slot.residency.is_idle();
+        if is_idle {
+            part.remove(&key);
         }
-        is_same && slot.residency.is_idle()
+        is_idle
     }
 
     fn remove(&self, slot: &Arc<Slot<E>>) {
-        let mut part = self.part(&slot.residency.entity);
-        if part.get(&slot.residency.entity).is_some_and(|found| Arc::ptr_eq(found, slot)) {
-            part.remove(&slot.residency.entity);
+        let entity = &slot.residency.entity;
+        let mut part = self.part(entity);
+        let key = (entity.hash(), entity.clone());
+        if part.get(&key).is_some_and(|found| Arc::ptr_eq(found, slot)) {
+            part.remove(&key);
         }
     }
 
@@ -195,9 +209,11 @@ pub(crate) async fn passivate<E: HostedEntity>(node: Arc<NodeInner>) {
     let Some(mut evicted) = taken else { return };
     let mut turn = 0_u32;
     while node.wait_ms(TURN_MS).await {
+        directory.turn.fetch_add(1, Ordering::Relaxed);
         directory.policy.run_pending_tasks();
         while let Ok(entity) = evicted.try_recv() {
-            let slot = directory.part(&entity).get(&entity).cloned();
+            let key = (entity.hash(), entity.clone());
+            let slot = directory.part(&entity).get(&key).cloned();
             if let Some(slot) = slot
                 && !directory.policy.contains_key(&entity)
             {

@@ -1,10 +1,11 @@
 //! Getting a command to its actor and its outcome back: admission, residency, deadline, and the
 //! atomic group for what must take effect on several entities or on none.
 
+use crate::admission::{Place, Urgency};
 use crate::directory::HostedEntity;
 use crate::entity_actor::EntityMessage;
 use crate::error::SubmitError;
-use crate::limits::{NAME_BYTES_MAX, RETRY_AFTER_MS};
+use crate::limits::NAME_BYTES_MAX;
 use crate::node::{NodeInner, Runtime};
 use crate::submit::{Attachments, Outcome, Places, Preparation, Prepared, Submission};
 use crate::unit::{CommitFailure, Unit, Work};
@@ -13,7 +14,7 @@ use ractor::MessagingErr;
 use schema_types::ids::EntityId;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 /// How often a command is handed to a restarted actor before the caller hears of the failure.
 const HANDOVER_TRIES_MAX: u32 = 50;
@@ -35,7 +36,7 @@ impl Runtime {
             return Err(SubmitError::ShuttingDown);
         }
         check_names(&envelope)?;
-        let permit = node.admit()?;
+        let permit = node.admit(attachments.urgency)?;
         node.submit_admitted::<E>(envelope, attachments, Some(permit)).await
     }
 
@@ -59,11 +60,9 @@ impl Runtime {
 }
 
 impl NodeInner {
-    fn admit(&self) -> Result<OwnedSemaphorePermit, SubmitError> {
-        Arc::clone(&self.admission).try_acquire_owned().map_err(|_| {
-            self.metrics.commands_overloaded.add(1);
-            SubmitError::Overloaded { what: "commands of the node", retry_after_ms: RETRY_AFTER_MS }
-        })
+    fn admit(&self, urgency: Urgency) -> Result<Place, SubmitError> {
+        let entered = self.admission.enter(urgency);
+        entered.inspect_err(|_| self.metrics.commands_overloaded.add(1))
     }
 
     /// The shell's own commands need no admission: they are bounded where they come from.
@@ -105,7 +104,7 @@ impl NodeInner {
         self: &Arc<Self>,
         envelope: Envelope<E::Command>,
         attachments: Attachments,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Option<Place>,
     ) -> Result<Outcome<E::Reply>, SubmitError> {
         let (reply, settled) = oneshot::channel();
         let entity = envelope.entity.clone();
@@ -212,7 +211,7 @@ impl Group {
         }
         let (reply, settled) = oneshot::channel();
         let (prepared, is_prepared) = oneshot::channel();
-        let places = Places { entity: None, _node: Some(node.admit()?) };
+        let places = Places { entity: None, _node: Some(node.admit(attachments.urgency)?) };
         let submission = Submission { envelope, attachments, reply, places };
         let preparation = Box::new(Preparation { submission, prepared });
         node.hand_over(&entity, EntityMessage::<E>::Prepare(preparation)).await?;

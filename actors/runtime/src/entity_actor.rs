@@ -68,7 +68,7 @@ impl<E: Entity> Actor for EntityActor<E> {
         _myself: ActorRef<Self::Msg>,
         start: Start<E>,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let decider = Decider::new(start.residency.entity.clone(), start.loaded, &start.node);
+        let decider = Decider::new(Arc::clone(&start.residency), start.loaded, &start.node);
         Ok(Resident { decider, node: start.node, residency: start.residency })
     }
 

@@ -108,10 +108,12 @@ impl From<ReadError> for SubmitError {
 impl From<CommitError> for SubmitError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Conflict | CommitError::TooOld => Self::Overloaded {
-                what: "conflicting commits",
-                retry_after_ms: crate::limits::RETRY_AFTER_MS,
-            },
+            CommitError::Conflict | CommitError::TooOld | CommitError::Abandoned => {
+                Self::Overloaded {
+                    what: "conflicting commits",
+                    retry_after_ms: crate::limits::RETRY_AFTER_MS,
+                }
+            }
             CommitError::Overloaded { retry_after_ms } => {
                 Self::Overloaded { what: "store queue", retry_after_ms }
             }

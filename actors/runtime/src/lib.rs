@@ -4,6 +4,7 @@
 //!
 //! Nothing here knows a protocol or a clinical rule.
 
+mod admission;
 mod audit_log;
 pub mod blob;
 mod committer;
@@ -30,6 +31,7 @@ mod timers;
 pub mod trail;
 mod unit;
 
+pub use admission::Urgency;
 pub use audit_log::entity_ref;
 pub use config::RuntimeConfig;
 pub use directory::HostedEntity;

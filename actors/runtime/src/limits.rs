@@ -16,8 +16,8 @@ pub const UNIT_INLINE_BYTES_MAX: usize = 2_000_000;
 pub const VALUE_INLINE_BYTES_MAX: usize = 90_000;
 /// Bytes of one staging transaction.
 pub const STAGE_BYTES_MAX: usize = 900_000;
-/// Commands whose names an actor remembers itself; older ones are looked up in the store.
-pub const RECENT_COMMANDS_MAX: usize = 64;
+/// Room that an idle actor keeps for the names of commands whose marks are not durable yet.
+pub const RECENT_COMMANDS_KEPT: usize = 1;
 /// Messages that one decision may send.
 pub const SENDS_PER_COMMAND_MAX: usize = 1_023;
 /// Outbox messages that may wait in one lane in memory; more wait in the store.
@@ -34,8 +34,23 @@ pub const PAGE_ITEMS_MAX: usize = 1_000;
 pub const REPLAY_ROWS_MAX: usize = 1_000_000;
 /// Bytes of a source, a command id, a principal, a purpose or an operation, each.
 pub const NAME_BYTES_MAX: usize = 2_048;
-/// Retry hint that goes with `Overloaded`, in milliseconds.
+/// Shortest retry hint that goes with `Overloaded`, in milliseconds.
 pub const RETRY_AFTER_MS: u64 = 50;
+/// Longest retry hint, in milliseconds.
+pub const RETRY_AFTER_MS_MAX: u64 = 2_000;
+/// Bulk commands in flight that are always let in, however slow the node was lately.
+pub const ADMISSION_BULK_FLOOR: usize = 1_536;
+/// Bulk in flight is held to what the node settles in this time, in milliseconds.
+pub const ADMISSION_QUEUE_TARGET_MS: u64 = 250;
+/// How often the room for bulk is fitted to the node's pace, in milliseconds.
+pub const ADMISSION_INTERVAL_MS: u64 = 100;
+/// Transactions of the committer in flight at once.
+pub const COMMITS_IN_FLIGHT_MAX: usize = 4;
+/// Share of the commands in flight that must wait before a batch joins others in flight, as a
+/// divisor: small batches would cost a sync each.
+pub const BATCH_SHARE_DIVISOR: usize = 4;
+/// Entities that one audit record may point to.
+pub const TOUCHED_MAX: usize = 10_000;
 /// Audit leaves between heads that are kept for good.
 pub const HEAD_INTERVAL_LEAVES: u64 = 1_024;
 

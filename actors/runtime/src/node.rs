@@ -1,18 +1,19 @@
 //! The runtime of one node: assembled from the store, a clock and a signing key; takes commands,
 //! answers when they are durable, runs outbox, timers and passivation until it is shut down.
 
+use crate::admission::Admission;
 use crate::audit_log::AuditLogs;
 use crate::committer::{self, CommitterHandle, CommitterParts};
 use crate::config::RuntimeConfig;
 use crate::directory::{self, Directory, FailureHook, HostedEntity, Supervision};
 use crate::error::SubmitError;
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{ADMISSION_INTERVAL_MS, NAME_BYTES_MAX, TOUCHED_MAX};
 use crate::metrics::Metrics;
 use crate::outbox::{self, OutboxHandle};
 use crate::ownership::Ownership;
 use crate::supervisor::EntitySupervisor;
 use crate::timers;
-use crate::unit::{CommitFailure, Unit, Work};
+use crate::unit::{CommitFailure, PreparedAudit, Unit, Work};
 use actors_audit::HeadSigner;
 use actors_device::Device;
 use actors_facility::Facility;
@@ -21,11 +22,11 @@ use actors_store::{CommitRequest, Mutation, Snapshot, Store, keys};
 use node_env::Clock;
 use ractor::{Actor, ActorCell, ActorId};
 use schema_types::audit::AuditDraft;
-use schema_types::ids::ShardCount;
+use schema_types::ids::{EntityId, ShardCount};
 use schema_types::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 /// What the runtime stands on.
 pub struct RuntimeParts {
@@ -54,7 +55,7 @@ pub struct NodeInner {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) committer: CommitterHandle,
     pub(crate) outbox: OutboxHandle,
-    pub(crate) admission: Arc<Semaphore>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) patients: Directory<Patient>,
     pub(crate) devices: Directory<Device>,
     pub(crate) facilities: Directory<Facility>,
@@ -132,7 +133,7 @@ impl NodeInner {
 
     async fn commit_unit(
         &self,
-        audit: Option<AuditDraft>,
+        audit: Option<PreparedAudit>,
         mutations: Vec<Mutation>,
     ) -> Result<(), SubmitError> {
         let (sender, settled) = oneshot::channel();
@@ -169,6 +170,7 @@ impl Runtime {
         drop(snapshot);
         let ownership = Ownership::claim(&store, &config.node, shards.0).await?;
         let metrics = Arc::new(Metrics::default());
+        let admission = Arc::new(Admission::new(config.in_flight_max));
         let (handle, queue) = committer::queue();
         let (outbox, lanes) = outbox::lanes();
         let stopped = Arc::new(watch::Sender::new(None));
@@ -177,19 +179,20 @@ impl Runtime {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&clock),
                 logs,
-                logs_in_doubt: false,
                 ownership,
                 shards,
                 metrics: Arc::clone(&metrics),
+                admission: Arc::clone(&admission),
                 outbox: outbox.clone(),
                 stopped: Arc::clone(&stopped),
+                batch_units_max: config.batch_units_max.max(1),
             },
             queue,
         ));
         let resident_max = config.resident_entities_max;
         let idle = config.idle_seconds_max;
         let inner = Arc::new(NodeInner {
-            admission: Arc::new(Semaphore::new(config.in_flight_max)),
+            admission,
             patients: Directory::new(resident_max, idle),
             devices: Directory::new(resident_max, idle),
             facilities: Directory::new(resident_max, idle),
@@ -218,6 +221,7 @@ impl Runtime {
         node.supervision.set_supervisor(supervisor.get_cell());
         outbox::start(node, lanes);
         tokio::spawn(timers::run(Arc::clone(node)));
+        tokio::spawn(adapt_admission(Arc::clone(node)));
         tokio::spawn(directory::passivate::<Patient>(Arc::clone(node)));
         tokio::spawn(directory::passivate::<Device>(Arc::clone(node)));
         tokio::spawn(directory::passivate::<Facility>(Arc::clone(node)));
@@ -237,12 +241,25 @@ impl Runtime {
     /// # Errors
     /// [`SubmitError`]; nothing was done unless it is [`SubmitError::OutcomeUnknown`].
     pub async fn record(&self, audit: AuditDraft, rows: Vec<Mutation>) -> Result<(), SubmitError> {
-        let names = [audit.source.as_str(), audit.command_id.as_str(), audit.principal.as_str()];
-        let others = [audit.purpose.as_str(), audit.operation.as_str()];
-        match names.iter().chain(&others).map(|name| name.len()).max() {
-            Some(bytes) if bytes > NAME_BYTES_MAX => Err(SubmitError::TooLarge { bytes }),
-            Some(_) | None => self.inner.commit_unit(Some(audit), rows).await,
+        self.inner.commit_unit(Some(prepare(&audit)?), rows).await
+    }
+
+    /// Commits an audit record by which several entities are found: for what one answer tells of
+    /// many (AUD-1).
+    ///
+    /// # Errors
+    /// Like [`Runtime::record`]; [`SubmitError::TooLarge`] beyond [`TOUCHED_MAX`] entities.
+    pub async fn record_touching(
+        &self,
+        audit: AuditDraft,
+        touched: &[EntityId],
+    ) -> Result<(), SubmitError> {
+        if touched.len() > TOUCHED_MAX {
+            return Err(SubmitError::TooLarge { bytes: touched.len() });
         }
+        let mut prepared = prepare(&audit)?;
+        prepared.touched = touched.iter().filter(|one| **one != audit.entity).cloned().collect();
+        self.inner.commit_unit(Some(prepared), Vec::new()).await
     }
 
     /// Archives raw bytes under their digest ahead of the command that refers to them.
@@ -303,13 +320,33 @@ impl Runtime {
     pub async fn shut_down(&self, grace_ms: u64) -> bool {
         let node = &self.inner;
         node.ending.send_replace(true);
-        let all = u32::try_from(node.config.in_flight_max).unwrap_or(u32::MAX);
-        let settled = node.admission.acquire_many(all);
+        let settled = node.admission.emptied();
         let drained = tokio::time::timeout(Duration::from_millis(grace_ms), settled).await;
         if let Some(supervisor) = node.supervision.supervisor() {
             supervisor.stop(None);
         }
         drained.is_ok()
+    }
+}
+
+/// Fits the room for bulk to the pace of the node until it ends.
+async fn adapt_admission(node: Arc<NodeInner>) {
+    let mut settled = 0;
+    let mut before = node.clock.monotonic_micros();
+    while node.wait_ms(ADMISSION_INTERVAL_MS).await {
+        let now = node.clock.monotonic_micros();
+        settled = node.admission.adapt(settled, now.saturating_sub(before) / 1_000);
+        before = now;
+    }
+}
+
+/// Names go into audit records, which have limits of their own (LIM-1).
+fn prepare(audit: &AuditDraft) -> Result<PreparedAudit, SubmitError> {
+    let names = [audit.source.as_str(), audit.command_id.as_str(), audit.principal.as_str()];
+    let others = [audit.purpose.as_str(), audit.operation.as_str()];
+    match names.iter().chain(&others).map(|name| name.len()).max() {
+        Some(bytes) if bytes > NAME_BYTES_MAX => Err(SubmitError::TooLarge { bytes }),
+        Some(_) | None => PreparedAudit::new(audit),
     }
 }
 

@@ -10,9 +10,10 @@ use std::sync::Arc;
 /// The epochs in which this node owns its shards.
 #[derive(Debug)]
 pub(crate) struct Ownership {
-    node: String,
     /// By shard number.
     epochs: Vec<u64>,
+    /// The owner rows as they must be, by shard number.
+    rows: Vec<(Bytes, Bytes)>,
 }
 
 fn encode(epoch: u64, node: &str) -> Bytes {
@@ -50,7 +51,16 @@ impl Ownership {
             epochs.push(epoch);
         }
         store.commit(transaction.into_request()).await?;
-        Ok(Self { node: node.to_owned(), epochs })
+        let rows = (0..shards).zip(&epochs);
+        let rows = rows.map(|(shard, epoch)| (keys::owner(shard), encode(*epoch, node)));
+        Ok(Self { rows: rows.collect(), epochs })
+    }
+
+    /// The first generation of commits under these epochs: above every one used before, because
+    /// each claim raises the epochs.
+    pub(crate) fn first_generation(&self) -> u64 {
+        const FAILURES_PER_EPOCH: u64 = 1 << 32;
+        self.epochs.iter().copied().max().unwrap_or(1).saturating_mul(FAILURES_PER_EPOCH)
     }
 
     /// Compares the stored epoch with ours and gives the range that must be in the read set.
@@ -59,13 +69,12 @@ impl Ownership {
         snapshot: &dyn Snapshot,
         shard: ShardId,
     ) -> Result<KeyRange, CommitError> {
-        let key = keys::owner(shard.0);
+        let (key, expected) = &self.rows[usize::from(shard.0)];
         let stopped = |reason: String| CommitError::Stopped { reason };
-        let value = snapshot.get(&key).await.map_err(|error| stopped(error.to_string()))?;
-        let expected = encode(self.epochs[usize::from(shard.0)], &self.node);
-        if value.as_deref() != Some(&expected[..]) {
+        let value = snapshot.get(key).await.map_err(|error| stopped(error.to_string()))?;
+        if value.as_ref() != Some(expected) {
             return Err(stopped(format!("shard {} has another owner (OWN-1)", shard.0)));
         }
-        Ok(KeyRange::single(&key))
+        Ok(KeyRange::single(key))
     }
 }

@@ -13,8 +13,9 @@ pub(crate) struct Residency {
     pub(crate) entity: EntityId,
     /// Commands that wait or are in flight.
     in_flight: AtomicU32,
-    /// Units handed to the committer and not yet settled.
-    units: AtomicU32,
+    /// Units handed to the committer, and how many of them are settled; they settle in order.
+    units_sent: AtomicU64,
+    units_settled: AtomicU64,
     /// Generations up to and including this one were discarded by a failed commit.
     discarded_generation: AtomicU64,
     failed: AtomicBool,
@@ -26,7 +27,8 @@ impl Residency {
         Self {
             entity,
             in_flight: AtomicU32::new(0),
-            units: AtomicU32::new(0),
+            units_sent: AtomicU64::new(0),
+            units_settled: AtomicU64::new(0),
             discarded_generation: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             settled: Notify::new(),
@@ -44,19 +46,30 @@ impl Residency {
     }
 
     pub(crate) fn unit_sent(&self) {
-        self.units.fetch_add(1, Ordering::AcqRel);
+        self.units_sent.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn unit_settled(&self) {
-        self.units.fetch_sub(1, Ordering::AcqRel);
+        self.units_settled.fetch_add(1, Ordering::AcqRel);
         self.settled.notify_waiters();
+    }
+
+    /// How many units were handed to the committer, and how many of those are settled.
+    pub(crate) fn units(&self) -> (u64, u64) {
+        let settled = self.units_settled.load(Ordering::Acquire);
+        (self.units_sent.load(Ordering::Acquire), settled)
+    }
+
+    fn has_units(&self) -> bool {
+        let (sent, settled) = self.units();
+        sent != settled
     }
 
     /// Waits until the committer holds no unit of this entity.
     pub(crate) async fn units_settled(&self) {
         loop {
             let notified = self.settled.notified();
-            if self.units.load(Ordering::Acquire) == 0 {
+            if !self.has_units() {
                 return;
             }
             notified.await;
@@ -64,7 +77,7 @@ impl Residency {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight.load(Ordering::Acquire) == 0 && self.units.load(Ordering::Acquire) == 0
+        self.in_flight.load(Ordering::Acquire) == 0 && !self.has_units()
     }
 
     /// A commit of this generation failed: everything behind it is void (ACK-1).

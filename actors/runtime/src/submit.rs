@@ -1,5 +1,6 @@
 //! What a caller hands in beside the command, and what comes back.
 
+use crate::admission::{Place, Urgency};
 use crate::error::SubmitError;
 use crate::residency::InFlight;
 use crate::unit::{CommitFailure, Precondition, Unit};
@@ -7,7 +8,7 @@ use actors_core::{Entity, Envelope};
 use actors_store::Mutation;
 use bytes::Bytes;
 use schema_types::time::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 /// What goes into the same commit as the command's effect.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Attachments {
     pub rows: Vec<Mutation>,
     /// What must hold for the command to take effect.
     pub preconditions: Vec<Precondition>,
+    /// Who is refused first when the node is full (LIM-1).
+    pub urgency: Urgency,
 }
 
 /// The result of a command that took effect, now or before.
@@ -58,7 +61,7 @@ pub(crate) type OutcomeSender<R> = oneshot::Sender<Result<Outcome<R>, SubmitErro
 pub(crate) struct Places {
     pub(crate) entity: Option<InFlight>,
     /// Held only to be given back.
-    pub(crate) _node: Option<OwnedSemaphorePermit>,
+    pub(crate) _node: Option<Place>,
 }
 
 /// A command on its way to its actor.

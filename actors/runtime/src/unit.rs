@@ -1,6 +1,8 @@
 //! What one command contributes to a commit, and what its waiter is told afterwards.
 
+use crate::error::SubmitError;
 use crate::residency::Residency;
+use actors_audit::PreparedLeaf;
 use actors_store::{CommitError, Mutation, Version};
 use bytes::Bytes;
 use schema_types::audit::AuditDraft;
@@ -46,11 +48,32 @@ pub(crate) struct OutboxSend {
 /// Told to the waiter when the unit is durable or had no effect.
 pub(crate) type Completion = Box<dyn FnOnce(Result<Version, CommitFailure>) + Send>;
 
+/// An audit record, encoded and hashed where it was made: the committer only numbers it (AUD-1).
+#[derive(Debug)]
+pub(crate) struct PreparedAudit {
+    /// Whose shard keeps the record, and who is found by it.
+    pub(crate) entity: EntityId,
+    pub(crate) leaf: PreparedLeaf,
+    /// Others who are found by it.
+    pub(crate) touched: Vec<EntityId>,
+}
+
+impl PreparedAudit {
+    /// # Errors
+    /// [`SubmitError::TooLarge`] when the record does not fit a row.
+    pub(crate) fn new(draft: &AuditDraft) -> Result<Self, SubmitError> {
+        let record = schema_wire::audit::encode_record(draft);
+        let leaf = PreparedLeaf::new(&record)
+            .map_err(|_| SubmitError::TooLarge { bytes: record.len() })?;
+        Ok(Self { entity: draft.entity.clone(), leaf, touched: Vec::new() })
+    }
+}
+
 /// What one command contributes to a commit.
 pub(crate) struct Unit {
     /// The entity whose speculative state the unit belongs to, with its generation.
     pub(crate) origin: Option<(Arc<Residency>, u64)>,
-    pub(crate) audit: Option<AuditDraft>,
+    pub(crate) audit: Option<PreparedAudit>,
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) preconditions: Vec<Precondition>,
     pub(crate) outbox: Vec<OutboxSend>,
@@ -58,10 +81,19 @@ pub(crate) struct Unit {
 }
 
 impl Unit {
+    /// Whose shard the unit belongs to, if it is an entity's.
+    pub(crate) fn entity(&self) -> Option<&EntityId> {
+        let origin = self.origin.as_ref().map(|(residency, _)| &residency.entity);
+        origin.or(self.audit.as_ref().map(|audit| &audit.entity))
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
-        // An audit leaf with its pointer row is about this large.
-        const AUDIT_BYTES: usize = 500;
-        self.mutations.iter().map(Mutation::size_bytes).sum::<usize>() + AUDIT_BYTES
+        // The keys of an audit leaf and of its pointer rows are about this large.
+        const POINTER_BYTES: usize = 200;
+        let audit = self.audit.as_ref();
+        let audit = audit
+            .map_or(0, |audit| audit.leaf.row_bytes() + POINTER_BYTES * (1 + audit.touched.len()));
+        self.mutations.iter().map(Mutation::size_bytes).sum::<usize>() + audit
     }
 }
 

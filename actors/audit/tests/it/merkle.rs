@@ -1,9 +1,9 @@
 //! Frontier and proofs against the recursive definitions of RFC 9162, for every size up to a bound.
 
 use actors_audit::{
-    Appender, AuditError, Frontier, Hash, LeafHashes, LeafRow, SubtreeCache, consistency_proof,
-    empty_root, inclusion_proof, leaf_hash, node_hash, root_at, verify_consistency,
-    verify_inclusion,
+    Appender, AuditError, Frontier, Hash, LeafHashes, LeafRow, PreparedLeaf, SubtreeCache,
+    consistency_proof, empty_root, inclusion_proof, leaf_hash, node_hash, root_at,
+    verify_consistency, verify_inclusion,
 };
 use proptest::prelude::*;
 use schema_types::ids::ShardId;
@@ -213,6 +213,23 @@ fn malformed_frontiers_are_refused() {
     for bad in [other_format, other_size, longer] {
         assert_eq!(Frontier::decode(&bad), Err(AuditError::Malformed { what: "frontier" }));
     }
+}
+
+#[test]
+fn a_leaf_prepared_elsewhere_is_the_same_leaf() {
+    let mut at_once = Appender::new(ShardId(1));
+    let mut prepared = Appender::new(ShardId(1));
+    for length in [0_usize, 1, 64, 300] {
+        let record = vec![7; length];
+        let leaf = PreparedLeaf::new(&record).unwrap();
+        assert_eq!(leaf.row_bytes(), 65 + length);
+        let (index, row) = prepared.append_prepared(leaf);
+        let (expected_index, expected) = at_once.append(record).unwrap();
+        assert_eq!((index, row), (expected_index, expected.encode()));
+    }
+    assert_eq!(prepared, at_once);
+    let large = vec![0; actors_audit::limits::RECORD_BYTES_MAX + 1];
+    assert!(matches!(PreparedLeaf::new(&large), Err(AuditError::RecordTooLarge { .. })));
 }
 
 #[test]
