@@ -34,7 +34,7 @@ const LEVELS: [(&str, u8); 36] = [
     ("node-client", 5),
     ("node-auth", 5),
     ("node-ingest", 6),
-    ("node-rpc", 6),
+    ("node-rpc", 7),
     ("node-console", 7),
     ("node-app", 8),
     ("sim-checks", 9),
@@ -106,7 +106,7 @@ const FORMATS: [&str; 5] = ["serde", "serde_json", "capnp", "prost", "bincode"];
 
 /// Features of `node-env` that bring a world with them, and who may ship them.
 const WORLDS: [(&str, &[&str]); 2] =
-    [("real", &["node-medulla", "chaos-runner"]), ("fake", &["sim-world"])];
+    [("real", &["node-medulla", "node-client", "chaos-runner"]), ("fake", &["sim-world"])];
 
 /// What `[dev-dependencies]` may name against the rules above.
 const DEV_FREE: [&str; 3] = ["node-env", "tempfile", "proptest"];

@@ -1,0 +1,16 @@
+//! Every limit of the client, by name (LIM-1).
+
+/// Calls that may wait for the client's thread; more wait in `await`, each within its deadline.
+pub const CALLS_QUEUED_MAX: usize = 4_096;
+/// Calls in flight on one connection.
+pub const CALLS_IN_FLIGHT_MAX: usize = 1_024;
+/// Items of one batch; the server refuses more.
+pub const BATCH_ITEMS_MAX: usize = 1_024;
+/// Items of a subscription that wait for the application; a full buffer slows the server's pushes.
+pub const SUBSCRIPTION_ITEMS_MAX: usize = 256;
+/// Longest wait between tries, in milliseconds.
+pub const BACKOFF_MS_MAX: u64 = 5_000;
+/// Time that opening a connection and logging in may take, in milliseconds.
+pub const CONNECT_MS_MAX: u64 = 5_000;
+/// Words of one message from the server; a larger one breaks the connection.
+pub const MESSAGE_WORDS_MAX: usize = 8 * 1024 * 1024;
