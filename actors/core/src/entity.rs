@@ -144,4 +144,10 @@ pub trait Entity: Sized + Send + Sync + 'static {
     /// # Errors
     /// [`DecodeError`] when the bytes do not decode.
     fn decode_state(bytes: &[u8]) -> Result<Self::State, DecodeError>;
+
+    /// The row that live queries read instead of waking the entity, in the stored form that
+    /// `schema/wire` gives it; `None` when there is to be none. Pure, and made with every event.
+    fn live_row(_entity: &EntityId, _state: &Self::State) -> Option<Vec<u8>> {
+        None
+    }
 }

@@ -10,6 +10,7 @@ pub mod event;
 pub mod evolve;
 pub mod gaps;
 pub mod limits;
+pub mod live;
 pub mod state;
 pub mod stored;
 
@@ -18,7 +19,7 @@ pub use event::Event;
 pub use state::State;
 
 use actors_core::{Context, Decision, DecodeError, Entity, Notice, Rejection};
-use schema_types::ids::EntityKind;
+use schema_types::ids::{EntityId, EntityKind};
 use schema_types::time::Timestamp;
 
 /// The name of the durable timer that looks for silence.
@@ -73,5 +74,9 @@ impl Entity for Device {
 
     fn decode_state(bytes: &[u8]) -> Result<State, DecodeError> {
         stored::decode_state(bytes)
+    }
+
+    fn live_row(entity: &EntityId, state: &State) -> Option<Vec<u8>> {
+        live::row(entity, state)
     }
 }

@@ -10,6 +10,7 @@ pub mod decide;
 pub mod event;
 pub mod evolve;
 pub mod limits;
+pub mod live;
 pub mod places;
 pub mod state;
 pub mod stored;

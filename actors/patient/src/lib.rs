@@ -7,6 +7,7 @@ pub mod decide;
 pub mod event;
 pub mod evolve;
 pub mod limits;
+pub mod live;
 pub mod person;
 pub mod state;
 pub mod stored;
@@ -18,7 +19,7 @@ pub use event::Event;
 pub use state::State;
 
 use actors_core::{Context, Decision, DecodeError, Entity, Notice, Rejection};
-use schema_types::ids::EntityKind;
+use schema_types::ids::{EntityId, EntityKind};
 use schema_types::time::Timestamp;
 
 /// The patient entity.
@@ -71,5 +72,9 @@ impl Entity for Patient {
 
     fn decode_state(bytes: &[u8]) -> Result<State, DecodeError> {
         stored::decode_state(bytes)
+    }
+
+    fn live_row(entity: &EntityId, state: &State) -> Option<Vec<u8>> {
+        live::row(entity, state)
     }
 }

@@ -15,6 +15,7 @@ mod dispatch;
 mod entity_actor;
 pub mod error;
 pub mod limits;
+pub mod live;
 pub mod load;
 pub mod metrics;
 mod node;

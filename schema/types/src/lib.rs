@@ -9,6 +9,7 @@ pub mod device;
 pub mod error_code;
 pub mod facility;
 pub mod ids;
+pub mod live;
 pub mod measure;
 pub mod patient;
 pub mod phi;

@@ -19,6 +19,7 @@ pub mod facility;
 mod fuzz;
 pub mod journal;
 pub mod limits;
+pub mod live;
 pub mod patient;
 
 #[path = "gen/audit_capnp.rs"]
