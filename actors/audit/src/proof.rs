@@ -108,6 +108,16 @@ pub fn verify_inclusion(
     proof: &[Hash],
     root: &Hash,
 ) -> Result<(), AuditError> {
+    expect_proof(root_above(leaf_hash, index, size, proof)? == *root)
+}
+
+/// The root to which an inclusion proof leads.
+pub(crate) fn root_above(
+    leaf_hash: &Hash,
+    index: u64,
+    size: u64,
+    proof: &[Hash],
+) -> Result<Hash, AuditError> {
     if index >= size {
         return Err(AuditError::OutOfRange { value: index, size });
     }
@@ -124,7 +134,8 @@ pub fn verify_inclusion(
         };
         place.rise();
     }
-    expect_proof(place.last == 0 && hash == *root)
+    expect_proof(place.last == 0)?;
+    Ok(hash)
 }
 
 /// Checks a consistency proof (RFC 9162 section 2.1.4.2) between `(old size, old root)` and

@@ -4,7 +4,7 @@
 use crate::error::SubmitError;
 use crate::limits::HEAD_INTERVAL_LEAVES;
 use crate::unit::PreparedAudit;
-use actors_audit::{Appender, HeadSigner, KeyId, SignedTreeHead};
+use actors_audit::{Appender, HeadSigner, SignedTreeHead};
 use actors_store::keys::{self, Family};
 use actors_store::{KeyRange, Mutation, RangeQuery, Snapshot};
 use bytes::Bytes;
@@ -46,15 +46,15 @@ pub fn entity_ref(entity: &EntityId) -> keys::EntityRef<'_> {
 
 /// A head row: the signed head, then the appender's edge.
 fn encode_head(signed: &SignedTreeHead, appender: &Appender) -> Bytes {
-    let mut row = signed.encode().to_vec();
+    let mut row = signed.encode();
     row.extend_from_slice(&appender.encode());
     Bytes::from(row)
 }
 
 /// The signed head and the appender of a head row.
 pub(crate) fn decode_head(row: &[u8]) -> Option<(SignedTreeHead, Appender)> {
-    let (signed, edge) = row.split_at_checked(SignedTreeHead::ENCODED_BYTES)?;
-    Some((SignedTreeHead::decode(signed).ok()?, Appender::decode(edge).ok()?))
+    let (signed, edge) = SignedTreeHead::decode_first(row).ok()?;
+    Some((signed, Appender::decode(edge).ok()?))
 }
 
 impl AuditLogs {
@@ -153,21 +153,20 @@ impl AuditBatch {
         self.first.iter().map(|(shard, index)| KeyRange::single(&keys::audit_leaf(*shard, *index)))
     }
 
-    /// One signed head per touched shard; the previous newest one stays only at intervals.
+    /// One signed head per touched shard, all under one signature; the previous newest one stays
+    /// only at intervals.
     pub(crate) fn head_rows(&mut self, logs: &AuditLogs, at: Timestamp) -> Vec<Mutation> {
-        let key_id = KeyId::of(&logs.signer.public());
+        let key_id = logs.signer.key_id();
+        let heads = self.touched.values().map(|log| log.appender.head(at, key_id)).collect();
         let mut rows = Vec::with_capacity(self.touched.len() * 2);
-        for (shard, log) in &mut self.touched {
-            let head = log.appender.head(at, key_id);
-            let size = head.size;
-            let signed = logs.signer.sign(head);
-            rows.push(Mutation::set(
-                keys::audit_head(*shard, size),
-                encode_head(&signed, &log.appender),
-            ));
+        for (signed, log) in logs.signer.sign_together(heads).iter().zip(self.touched.values_mut())
+        {
+            let (shard, size) = (signed.head.shard.0, signed.head.size);
+            let value = encode_head(signed, &log.appender);
+            rows.push(Mutation::set(keys::audit_head(shard, size), value));
             let keeps = log.head_size / HEAD_INTERVAL_LEAVES != size / HEAD_INTERVAL_LEAVES;
             if log.head_size > 0 && !keeps {
-                rows.push(Mutation::clear(keys::audit_head(*shard, log.head_size)));
+                rows.push(Mutation::clear(keys::audit_head(shard, log.head_size)));
             }
             log.head_size = size;
         }

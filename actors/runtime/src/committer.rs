@@ -18,7 +18,7 @@ use crate::ownership::Ownership;
 use crate::unit::{CommitFailure, OutboxSend, Precondition, Unit, Work};
 use actors_store::{
     CommitError, CommitFuture, CommitLane, CommitRequest, Committed, KeyRange, Mutation, ReadError,
-    Snapshot, Store, Version,
+    Snapshot, Store, Version, keys, keys::Family,
 };
 use bytes::Bytes;
 use futures::FutureExt;
@@ -72,6 +72,9 @@ pub(crate) fn queue() -> (CommitterHandle, mpsc::Receiver<Work>) {
     (CommitterHandle { queue: sender }, receiver)
 }
 
+/// Whether keys hold a value, by key.
+type Presence = BTreeMap<Bytes, bool>;
+
 /// A batch whose transaction ended.
 struct Ended {
     units: Vec<Unit>,
@@ -89,6 +92,10 @@ struct Pipeline {
     queue: mpsc::Receiver<Work>,
     waiting: VecDeque<Work>,
     in_flight: InFlight,
+    /// What each batch in flight made of keys that preconditions may ask about, oldest first.
+    written: VecDeque<Presence>,
+    /// Families of which preconditions ask about rows that others write.
+    followed: [KeyRange; 2],
     /// Counts failures: transactions of an older generation are void.
     generation: u64,
     /// A transaction failed, perhaps without saying whether it took effect: when all in flight
@@ -106,6 +113,8 @@ pub(crate) async fn run(parts: CommitterParts, queue: mpsc::Receiver<Work>) {
         queue,
         waiting: VecDeque::new(),
         in_flight: FuturesOrdered::new(),
+        written: VecDeque::new(),
+        followed: [Family::Timer, Family::Outbox].map(keys::family_range),
         generation,
         in_doubt: false,
         is_closed: false,
@@ -142,14 +151,12 @@ impl Pipeline {
     /// Whether the next batch should start now: at once when nothing is in flight, else when
     /// enough waits to be worth a sync of its own.
     fn may_start(&self) -> bool {
-        let Some(first) = self.waiting.front() else { return false };
-        if self.in_flight.is_empty() {
-            return true;
+        if self.waiting.is_empty() || self.in_flight.is_empty() {
+            return !self.waiting.is_empty();
         }
-        let alone = self.in_doubt || has_preconditions(first);
         let wanted = (self.parts.admission.in_flight() / BATCH_SHARE_DIVISOR).max(1);
         let enough = self.waiting.len() >= wanted.min(self.parts.batch_units_max);
-        !alone && enough && self.in_flight.len() < COMMITS_IN_FLIGHT_MAX
+        !self.in_doubt && enough && self.in_flight.len() < COMMITS_IN_FLIGHT_MAX
     }
 
     /// Lets everybody who is about to hand in a unit do so first: yields until a turn of the
@@ -170,17 +177,13 @@ impl Pipeline {
         }
     }
 
-    /// Takes what fits one transaction: at least one work, then up to the wanted size. Works with
-    /// preconditions are looked at only when nothing is in flight, because what they ask about
-    /// may be.
+    /// Takes what fits one transaction: at least one work, then up to the wanted size.
     fn take_batch(&mut self) -> Vec<Work> {
         let most = self.parts.batch_units_max.min(BATCH_UNITS_MAX);
-        let is_alone = self.in_flight.is_empty();
         let (mut count, mut bytes) = (0, 0);
         for work in self.waiting.iter().take(most) {
             bytes += work.units.iter().map(Unit::size_bytes).sum::<usize>();
-            let is_full = bytes > BATCH_BYTES_WANTED_MAX || !is_alone && has_preconditions(work);
-            if count > 0 && is_full {
+            if count > 0 && bytes > BATCH_BYTES_WANTED_MAX {
                 break;
             }
             count += 1;
@@ -209,7 +212,7 @@ impl Pipeline {
     ) -> Result<Batch, CommitFailure> {
         let parts = &mut self.parts;
         let snapshot = parts.store.begin().await.map_err(read_failure)?;
-        let present = presence(&*snapshot, asked).await.map_err(read_failure)?;
+        let present = presence(&*snapshot, &self.written, asked).await.map_err(read_failure)?;
         if self.in_doubt {
             parts.logs.reload(&*snapshot).await.map_err(|error| {
                 CommitFailure::Store(CommitError::Stopped { reason: error.to_string() })
@@ -220,6 +223,11 @@ impl Pipeline {
         let read_version = snapshot.version();
         let mut request = CommitRequest { read_version, ..CommitRequest::default() };
         request.lane = Some(CommitLane { id: LANE, generation: self.generation });
+        // Of a key written by a batch in flight the lane keeps the order; the store would see a
+        // conflict in it.
+        let in_flight = |key: &&Bytes| self.written.iter().any(|keys| keys.contains_key(*key));
+        let stored = present.keys().filter(|key| !in_flight(key));
+        request.read_conflicts.extend(stored.map(|key| KeyRange::single(key)));
         for shard in shards {
             let owned = parts.ownership.check(&*snapshot, shard).await;
             request.read_conflicts.push(owned.map_err(CommitFailure::Store)?);
@@ -231,11 +239,11 @@ impl Pipeline {
         let parts = &mut self.parts;
         for work in works {
             match check(&batch.present, &work) {
-                Ok(()) => batch.accept(parts, work),
+                Ok(()) => batch.accept(parts, &self.followed, work),
                 Err(failure) => settle_failed(parts, work.units, &failure),
             }
         }
-        let Batch { mut request, mut audit, accepted, audited, .. } = batch;
+        let Batch { mut request, mut audit, accepted, audited, present } = batch;
         if accepted.is_empty() {
             return;
         }
@@ -244,6 +252,7 @@ impl Pipeline {
         request.read_conflicts.extend(audit.first_leaves());
         parts.logs.adopt(audit);
         let commit: CommitFuture = parts.store.commit(request);
+        self.written.push_back(present);
         self.in_flight.push_back(
             commit.map(move |result| Ended { units: accepted, audited, result }).boxed(),
         );
@@ -251,6 +260,7 @@ impl Pipeline {
 
     fn settle(&mut self, ended: Ended) {
         let Ended { units, audited, result } = ended;
+        self.written.pop_front();
         match result {
             Ok(committed) => {
                 self.parts.metrics.audit_records.add(audited);
@@ -271,18 +281,13 @@ struct Batch {
     accepted: Vec<Unit>,
     audited: u64,
     /// Whether the keys that preconditions ask about hold a value, as this batch goes along.
-    present: BTreeMap<Bytes, bool>,
+    present: Presence,
 }
 
 impl Batch {
-    fn accept(&mut self, parts: &CommitterParts, work: Work) {
+    fn accept(&mut self, parts: &CommitterParts, followed: &[KeyRange], work: Work) {
         for mut unit in work.units {
-            for precondition in &unit.preconditions {
-                self.request.read_conflicts.push(KeyRange::single(precondition.key()));
-            }
-            if !self.present.is_empty() {
-                note_presence(&mut self.present, &unit.mutations);
-            }
+            note_presence(&mut self.present, followed, &unit.mutations);
             if let Some(audit) = unit.audit.take() {
                 let rows = &mut self.request.mutations;
                 self.audit.append(&parts.logs, parts.shards, audit, rows);
@@ -292,10 +297,6 @@ impl Batch {
             self.accepted.push(unit);
         }
     }
-}
-
-fn has_preconditions(work: &Work) -> bool {
-    work.units.iter().any(|unit| !unit.preconditions.is_empty())
 }
 
 fn asked_keys(works: &[Work]) -> Vec<Bytes> {
@@ -315,20 +316,26 @@ fn touched_shards(works: &[Work], shards: ShardCount) -> Vec<ShardId> {
     touched
 }
 
+/// What batches in flight made of the asked keys, else what is stored.
 async fn presence(
     snapshot: &dyn Snapshot,
+    written: &VecDeque<Presence>,
     asked: Vec<Bytes>,
-) -> Result<BTreeMap<Bytes, bool>, ReadError> {
+) -> Result<Presence, ReadError> {
     let mut present = BTreeMap::new();
     for key in asked {
-        let holds = snapshot.get(&key).await?.is_some();
+        let newest = written.iter().rev().find_map(|keys| keys.get(&key).copied());
+        let holds = match newest {
+            Some(holds) => holds,
+            None => snapshot.get(&key).await?.is_some(),
+        };
         present.insert(key, holds);
     }
     Ok(present)
 }
 
 /// All units of a work must be current and have their preconditions, or none takes effect.
-fn check(present: &BTreeMap<Bytes, bool>, work: &Work) -> Result<(), CommitFailure> {
+fn check(present: &Presence, work: &Work) -> Result<(), CommitFailure> {
     for unit in &work.units {
         if let Some((residency, generation)) = &unit.origin
             && residency.is_discarded(*generation)
@@ -351,9 +358,11 @@ fn check(present: &BTreeMap<Bytes, bool>, work: &Work) -> Result<(), CommitFailu
     Ok(())
 }
 
-fn note_presence(asked: &mut BTreeMap<Bytes, bool>, mutations: &[Mutation]) {
+/// Follows what the batch does to asked keys, and to timers and messages, which later batches may
+/// ask about while this one is in flight.
+fn note_presence(present: &mut Presence, followed: &[KeyRange], mutations: &[Mutation]) {
     for mutation in mutations {
-        let (key, present) = match mutation {
+        let (key, is_set) = match mutation {
             Mutation::Set { key, .. } => (key, true),
             Mutation::Clear { key } => (key, false),
             Mutation::ClearRange { .. }
@@ -361,8 +370,10 @@ fn note_presence(asked: &mut BTreeMap<Bytes, bool>, mutations: &[Mutation]) {
             | Mutation::SetVersionstampedKey { .. }
             | Mutation::SetVersionstampedValue { .. } => continue,
         };
-        if let Some(holds) = asked.get_mut(key) {
-            *holds = present;
+        if let Some(holds) = present.get_mut(key) {
+            *holds = is_set;
+        } else if followed.iter().any(|range| range.contains(key)) {
+            present.insert(key.clone(), is_set);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::ownership::Ownership;
 use crate::supervisor::EntitySupervisor;
 use crate::timers;
 use crate::unit::{CommitFailure, PreparedAudit, Unit, Work};
-use actors_audit::HeadSigner;
+use actors_audit::{HeadSigner, SignedTreeHead};
 use actors_device::Device;
 use actors_facility::Facility;
 use actors_patient::Patient;
@@ -307,6 +307,26 @@ impl Runtime {
     #[must_use]
     pub fn shards(&self) -> ShardCount {
         self.inner.shards
+    }
+
+    /// The newest head of every shard, signed alone: for keeping outside the store (AUD-2).
+    ///
+    /// # Errors
+    /// [`SubmitError::Damaged`] when a stored head is not ours.
+    pub async fn anchor_heads(&self) -> Result<Vec<SignedTreeHead>, SubmitError> {
+        let node = &self.inner;
+        let snapshot = self.snapshot().await?;
+        let mut heads = Vec::new();
+        for shard in 0..node.shards.0 {
+            let Some(stored) = crate::trail::newest_head(&*snapshot, shard).await? else {
+                continue;
+            };
+            stored.verify(&node.signer.public()).map_err(|_| SubmitError::Damaged {
+                place: format!("audit head signature of shard {shard}"),
+            })?;
+            heads.push(node.signer.sign(stored.head));
+        }
+        Ok(heads)
     }
 
     /// The public key that verifies audit heads (AUD-2).

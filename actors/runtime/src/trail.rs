@@ -68,8 +68,8 @@ pub async fn verify_shard(
     while let Some(items) = pages.next(snapshot).await? {
         for (key, value) in items {
             let size = keys::parse_audit(Family::AuditHead, &key).map_or(0, |(_, size)| size);
-            let length = value.len().min(SignedTreeHead::ENCODED_BYTES);
-            heads.add_stored(size, &value[..length]);
+            let edge = SignedTreeHead::decode_first(&value).map_or(0, |(_, edge)| edge.len());
+            heads.add_stored(size, &value[..value.len() - edge]);
         }
     }
     for anchor in anchors.iter().filter(|anchor| anchor.head.shard == ShardId(shard)) {

@@ -4,7 +4,7 @@
 
 use crate::error::NodeError;
 use actors_audit::SignedTreeHead;
-use actors_runtime::{Runtime, trail};
+use actors_runtime::Runtime;
 use node_env::{Disk, DiskError, DiskFile, OpenMode};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub fn read(disk: &dyn Disk, data: &Path) -> Result<Vec<SignedTreeHead>, NodeErr
         Err(error) => return Err(error.into()),
     };
     let mut heads = Vec::new();
-    let mut row = [0; SignedTreeHead::ENCODED_BYTES];
+    let mut row = [0; SignedTreeHead::ENCODED_ALONE_BYTES];
     let mut offset = 0;
     while file.read_at(offset, &mut row)? == row.len() {
         // A row that does not decode is damage; the signature check of the others still counts.
@@ -40,7 +40,7 @@ pub fn read(disk: &dyn Disk, data: &Path) -> Result<Vec<SignedTreeHead>, NodeErr
 }
 
 fn row_bytes() -> u64 {
-    u64::try_from(SignedTreeHead::ENCODED_BYTES).unwrap_or(u64::MAX)
+    u64::try_from(SignedTreeHead::ENCODED_ALONE_BYTES).unwrap_or(u64::MAX)
 }
 
 /// Appends heads to the anchor file.
@@ -77,11 +77,7 @@ impl AnchorWriter {
     /// # Errors
     /// [`NodeError`] when the store cannot be read or the file cannot be written.
     pub async fn write(&self, runtime: &Runtime) -> Result<(), NodeError> {
-        let snapshot = runtime.snapshot().await?;
-        let mut heads = Vec::new();
-        for shard in 0..runtime.shards().0 {
-            heads.extend(trail::newest_head(&*snapshot, shard).await?);
-        }
+        let heads = runtime.anchor_heads().await?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_new = false;
         for signed in heads {

@@ -3,7 +3,7 @@
 
 use crate::limits::IngestLimits;
 use actors_core::Envelope;
-use actors_runtime::{Attachments, HostedEntity, Outcome, Runtime, SubmitError};
+use actors_runtime::{Attachments, HostedEntity, Outcome, Runtime, SubmitError, Urgency};
 use node_env::Rng;
 use schema_types::audit::{AuditAction, AuditDraft, AuditOutcome};
 use schema_types::ids::{
@@ -115,7 +115,8 @@ impl Gateway {
             message: None,
         };
         let envelope = self.envelope(caller, &origin, entity, question);
-        match self.runtime.submit::<E>(envelope, Attachments::default()).await? {
+        let attachments = Attachments { urgency: Urgency::Routine, ..Attachments::default() };
+        match self.runtime.submit::<E>(envelope, attachments).await? {
             Outcome::Done { reply, .. } => Ok(reply),
             // Questions are never remembered, so none can be a repeat.
             Outcome::Repeated { .. } => Err(SubmitError::OutcomeUnknown),

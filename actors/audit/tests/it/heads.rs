@@ -25,7 +25,7 @@ fn kinds(report: &Report) -> Vec<(FindingKind, u64)> {
 fn a_head_survives_storage_and_verifies() {
     let head = signed();
     assert_eq!(head.head.key_id, signer().key_id());
-    assert_eq!(SignedTreeHead::decode(&head.encode()), Ok(head));
+    assert_eq!(SignedTreeHead::decode(&head.encode()), Ok(head.clone()));
     assert_eq!(head.verify(&signer().public()), Ok(()));
     let other = HeadSigner::new(&[8; 32]);
     assert_eq!(head.verify(&other.public()), Err(AuditError::KeyUnknown));
@@ -38,11 +38,54 @@ fn a_head_survives_storage_and_verifies() {
 fn every_byte_of_a_head_is_covered() {
     let good = signed().encode();
     for at in 0..good.len() {
-        let mut bad = good;
+        let mut bad = good.clone();
         bad[at] ^= 0x10;
         let result = SignedTreeHead::decode(&bad).and_then(|head| head.verify(&signer().public()));
         assert!(result.is_err(), "byte {at}");
     }
+}
+
+fn together(count: u16) -> Vec<SignedTreeHead> {
+    let head = |shard| TreeHead { shard: ShardId(shard), ..signed().head };
+    signer().sign_together((0..count).map(head).collect())
+}
+
+#[test]
+fn heads_signed_together_verify_each_by_itself() {
+    for count in [1, 2, 3, 4, 5, 7, 8, 9, 16, 33] {
+        for signed in together(count) {
+            let encoded = signed.encode();
+            assert_eq!(SignedTreeHead::decode(&encoded), Ok(signed.clone()), "{count}");
+            assert_eq!(signed.verify(&signer().public()), Ok(()), "{count}");
+            let longer = [encoded.as_slice(), b"edge"].concat();
+            let (first, rest) = SignedTreeHead::decode_first(&longer).unwrap();
+            assert_eq!((first, rest), (signed, &b"edge"[..]));
+        }
+    }
+    let alone = together(1).remove(0).encode();
+    assert_eq!(alone.len(), SignedTreeHead::ENCODED_ALONE_BYTES);
+}
+
+#[test]
+fn every_byte_of_a_head_signed_with_others_is_covered() {
+    for signed in together(5) {
+        let good = signed.encode();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            let result =
+                SignedTreeHead::decode(&bad).and_then(|head| head.verify(&signer().public()));
+            assert!(result.is_err(), "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_head_cannot_take_the_place_of_another_signed_with_it() {
+    let heads = together(4);
+    let mut swapped = heads[1].clone();
+    swapped.head = heads[2].head;
+    assert_eq!(swapped.verify(&signer().public()), Err(AuditError::Signature));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::gateway::{Gateway, Origin};
 use crate::http::ApiError;
 use crate::http::app::App;
 use crate::http::request::{Asked, receive_small};
-use actors_runtime::{Attachments, HostedEntity, Outcome, SubmitError};
+use actors_runtime::{Attachments, HostedEntity, Outcome, SubmitError, Urgency};
 use axum::body::Body;
 use bytes::Bytes;
 use schema_types::audit::{AuditAction, AuditOutcome};
@@ -72,6 +72,8 @@ pub(crate) struct Posted {
     pub(crate) origin: Origin,
     /// Whether the command is remembered (ONCE-1).
     pub(crate) once: bool,
+    /// Who is refused first when the node is full (LIM-1).
+    pub(crate) urgency: Urgency,
 }
 
 /// Reads a JSON body; an empty one is an empty object.
@@ -93,7 +95,7 @@ pub(crate) async fn posted(app: &Arc<App>, asked: &Asked, body: Body) -> Result<
         content: MessageDigest::of(&content),
         message: None,
     };
-    Ok(Posted { body, raw, origin, once: asked.key.is_some() })
+    Ok(Posted { body, raw, origin, once: asked.key.is_some(), urgency: Urgency::Routine })
 }
 
 impl Posted {
@@ -126,7 +128,8 @@ pub(crate) async fn command<E: HostedEntity>(
 ) -> Result<Option<E::Reply>, ApiError> {
     let envelope = gateway.envelope(&asked.caller, &posted.origin, entity, command);
     let archive = posted.origin.message.is_some().then(|| posted.raw.clone());
-    let attachments = Attachments { once: posted.once, archive, ..Attachments::default() };
+    let Posted { once, urgency, .. } = *posted;
+    let attachments = Attachments { once, archive, urgency, ..Attachments::default() };
     match gateway.runtime.submit::<E>(envelope, attachments).await? {
         Outcome::Done { reply, .. } => Ok(Some(reply)),
         Outcome::Repeated { .. } => Ok(None),

@@ -10,6 +10,7 @@ use crate::http::request::Asked;
 use crate::limits::PAGE_ITEMS_MAX;
 use actors_patient::Patient;
 use actors_patient::command::{Command, Reply};
+use actors_runtime::Urgency;
 use actors_runtime::query;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -69,7 +70,8 @@ async fn change(
     patient: &str,
     ((wanted, operation), body): ((Command, &str), Body),
 ) -> Result<(Value, bool), ApiError> {
-    let posted = posted(app, asked, body).await?;
+    let mut posted = posted(app, asked, body).await?;
+    posted.urgency = Urgency::Alarm;
     let patient = lookup::patient(app, asked, patient, operation).await?;
     let gateway = &app.gateway;
     match command::<Patient>(gateway, asked, &posted, patient.clone(), wanted).await? {

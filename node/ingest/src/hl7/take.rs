@@ -10,7 +10,7 @@ use super::plan::{self, Step};
 use crate::gateway::{Caller, Gateway, Origin};
 use actors_patient::Patient;
 use actors_patient::command::{Changes, Command, Reply};
-use actors_runtime::{Attachments, Outcome, Precondition, SubmitError};
+use actors_runtime::{Attachments, Outcome, Precondition, SubmitError, Urgency};
 use actors_store::{Mutation, keys};
 use bytes::Bytes;
 use schema_hl7::limits::CONTROL_ID_BYTES_MAX;
@@ -211,12 +211,15 @@ impl Intake<'_> {
         let origin = self.origin(index);
         let envelope =
             self.gateway.envelope(self.caller, &origin, patient.clone(), command.clone());
+        let is_bulk = matches!(command, Command::RecordObservations(_));
+        let urgency = if is_bulk { Urgency::Bulk } else { Urgency::Routine };
         let attachments = Attachments {
             once: true,
             // With the first effect that refers to it.
             archive: (index == 0).then(|| Bytes::copy_from_slice(self.raw)),
             rows: mark.cloned().into_iter().collect(),
             preconditions: vec![Precondition::Absent(self.mark_key())],
+            urgency,
         };
         match self.gateway.runtime.submit::<Patient>(envelope, attachments).await? {
             Outcome::Done { reply: Reply::Done(changes), .. } => Ok(Done::Now(changes)),
