@@ -12,7 +12,7 @@ mod screen;
 mod serve;
 
 use clap::{Parser, Subcommand};
-use commands::{alert, audit, cluster, device, doctor, facility, patient, quarantine};
+use commands::{alert, audit, bench, cluster, device, doctor, facility, patient, quarantine};
 use failure::Failure;
 use screen::Screen;
 use std::io::IsTerminal;
@@ -56,6 +56,7 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     Doctor(doctor::DoctorArguments),
+    Bench(bench::BenchArguments),
 }
 
 impl Command {
@@ -74,7 +75,8 @@ impl Command {
             | Self::Shard(_)
             | Self::Node(_)
             | Self::Audit(_)
-            | Self::Doctor(_) => "warn",
+            | Self::Doctor(_)
+            | Self::Bench(_) => "warn",
         }
     }
 }
@@ -122,6 +124,7 @@ fn run(command: Command, screen: Screen) -> Result<(), Failure> {
             Command::Node(command) => Box::pin(cluster::node(command, screen)).await,
             Command::Audit(command) => Box::pin(audit::run(command, screen)).await,
             Command::Doctor(arguments) => Box::pin(doctor::run(arguments, screen)).await,
+            Command::Bench(arguments) => Box::pin(bench::run(arguments, screen)).await,
         }
     })
 }

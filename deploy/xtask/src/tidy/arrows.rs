@@ -7,7 +7,7 @@ use crate::repository::{Dependency, Package, Repository};
 
 /// Each crate and its level; a crate depends only on lower levels. Crates of later steps are
 /// listed already, so that their place is decided here and not by whoever adds them.
-const LEVELS: [(&str, u8); 36] = [
+const LEVELS: [(&str, u8); 37] = [
     ("node-env", 0),
     ("schema-types", 1),
     ("schema-wire", 2),
@@ -40,7 +40,8 @@ const LEVELS: [(&str, u8); 36] = [
     ("sim-checks", 9),
     ("sim-world", 10),
     ("sim-runner", 11),
-    ("node-medulla", 9),
+    ("node-bench", 9),
+    ("node-medulla", 10),
     ("chaos-checks", 6),
     ("chaos-runner", 7),
     ("deploy-xtask", 0),

@@ -2,6 +2,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod cluster;
 pub(crate) mod device;
 pub(crate) mod doctor;

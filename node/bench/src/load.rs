@@ -1,0 +1,151 @@
+//! Who asks, and when: a closed loop, in which each caller asks again as soon as it was answered,
+//! and an open loop, in which requests are due at fixed times whatever the node does and latency
+//! counts from when a request was due, so that a stall is charged to all who waited behind it.
+
+use crate::histogram::Observed;
+use node_env::Clock;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// One caller. It has at most one call in flight.
+pub trait Caller: Send + 'static {
+    /// Makes one call; gives the operations that it stood for, or the code of the failure.
+    fn call(&mut self) -> impl Future<Output = Result<u32, String>> + Send;
+}
+
+/// How requests come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Each caller asks again as soon as it was answered.
+    Closed,
+    /// So many requests a second, whatever the node does.
+    Open {
+        /// Requests a second.
+        rate: u64,
+    },
+}
+
+/// How long to ask, and how long before that without counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Time before counting starts, microseconds.
+    pub warm_up_micros: u64,
+    /// Time that counts, microseconds.
+    pub micros: u64,
+}
+
+/// What one run of the load gave.
+#[derive(Debug)]
+pub struct Loaded<C, S> {
+    /// The callers, to go on with.
+    pub callers: Vec<C>,
+    /// What they saw while it counted.
+    pub observed: Observed,
+    /// Length of the time that counted, microseconds.
+    pub micros: u64,
+    /// Samples of counters taken when counting started and when it ended.
+    pub samples: (S, S),
+}
+
+/// Runs callers and takes a sample of counters around what is counted. A call counts when it ends
+/// within the time that counts.
+pub async fn run<C: Caller, S>(
+    callers: Vec<C>,
+    clock: &Arc<dyn Clock>,
+    pace: Pace,
+    span: Span,
+    sample: impl Fn() -> S,
+) -> Loaded<C, S> {
+    let begin = clock.monotonic_micros();
+    let from = begin + span.warm_up_micros;
+    let schedule = Arc::new(Schedule {
+        begin,
+        from,
+        until: from + span.micros,
+        pace,
+        next: AtomicU64::new(0),
+    });
+    let tasks: Vec<_> = callers
+        .into_iter()
+        .map(|caller| tokio::spawn(drive(caller, Arc::clone(clock), Arc::clone(&schedule))))
+        .collect();
+    sleep_until(clock, from).await;
+    let (started_at, before) = (clock.monotonic_micros(), sample());
+    sleep_until(clock, schedule.until).await;
+    let (ended_at, after) = (clock.monotonic_micros(), sample());
+    let mut loaded = Loaded {
+        callers: Vec::new(),
+        observed: Observed::default(),
+        micros: ended_at.saturating_sub(started_at).max(1),
+        samples: (before, after),
+    };
+    for task in tasks {
+        match task.await {
+            Ok((caller, observed)) => {
+                loaded.observed.merge(&observed);
+                loaded.callers.push(caller);
+            }
+            Err(_) => loaded.observed.failure("caller-failed"),
+        }
+    }
+    loaded
+}
+
+async fn sleep_until(clock: &Arc<dyn Clock>, at: u64) {
+    let now = clock.monotonic_micros();
+    if at > now {
+        tokio::time::sleep(Duration::from_micros(at - now)).await;
+    }
+}
+
+/// When requests are due and which of them count.
+#[derive(Debug)]
+struct Schedule {
+    begin: u64,
+    from: u64,
+    until: u64,
+    pace: Pace,
+    next: AtomicU64,
+}
+
+impl Schedule {
+    /// When the next request of a caller that is free at `now` is due; `None` at the end.
+    fn due(&self, now: u64) -> Option<u64> {
+        let due = match self.pace {
+            Pace::Closed => now,
+            Pace::Open { rate } => {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                self.begin + number.saturating_mul(1_000_000) / rate.max(1)
+            }
+        };
+        (due < self.until && now < self.until).then_some(due)
+    }
+
+    fn counts(&self, ended_at: u64) -> bool {
+        (self.from..self.until).contains(&ended_at)
+    }
+}
+
+async fn drive<C: Caller>(
+    mut caller: C,
+    clock: Arc<dyn Clock>,
+    schedule: Arc<Schedule>,
+) -> (C, Observed) {
+    let mut observed = Observed::default();
+    while let Some(due) = schedule.due(clock.monotonic_micros()) {
+        if schedule.pace != Pace::Closed {
+            sleep_until(&clock, due).await;
+        }
+        let result = caller.call().await;
+        let ended_at = clock.monotonic_micros();
+        if schedule.counts(ended_at) {
+            match result {
+                Ok(operations) => observed.success(operations, ended_at.saturating_sub(due)),
+                Err(code) => observed.failure(&code),
+            }
+        }
+    }
+    (caller, observed)
+}
