@@ -13,6 +13,11 @@ pub(crate) fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// Position in memory, as stored.
+pub(crate) fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 /// Checksum of parts, as if they were one.
 pub(crate) fn checksum(parts: &[&[u8]]) -> u32 {
     parts.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part))
@@ -33,6 +38,54 @@ pub(crate) fn hash64(bytes: &[u8]) -> u64 {
     hash = (hash ^ rest).wrapping_mul(MULTIPLIER);
     hash ^= hash >> 32;
     hash.wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ (hash >> 27)
+}
+
+/// Finds fixed-width little-endian integers and byte strings in a slice; `None` past its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Fields<'a> {
+    bytes: &'a [u8],
+    position: usize,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn new(bytes: &'a [u8], position: usize) -> Self {
+        Self { bytes, position }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.position >= self.bytes.len()
+    }
+
+    /// Where the next field lies.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let array = self.bytes.get(self.position..)?.first_chunk::<N>().copied()?;
+        self.position += N;
+        Some(array)
+    }
+
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    /// Passes a byte string; gives where it lies.
+    pub(crate) fn skip(&mut self, count: usize) -> Option<usize> {
+        let begin = self.position;
+        let end = begin.checked_add(count).filter(|end| *end <= self.bytes.len())?;
+        self.position = end;
+        Some(begin)
+    }
 }
 
 /// Reads fixed-width little-endian integers and byte strings off a buffer; `None` past its end.
@@ -65,31 +118,12 @@ impl Reader {
         Some(array)
     }
 
-    pub(crate) fn u8(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
     pub(crate) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
-    }
-
-    pub(crate) fn i64(&mut self) -> Option<i64> {
-        self.array().map(i64::from_le_bytes)
-    }
-
-    /// Position of a byte string of a length that was read just before.
-    pub(crate) fn skip32(&mut self, count: u32) -> Option<std::ops::Range<usize>> {
-        let begin = self.position;
-        let end = begin.checked_add(usize::try_from(count).ok()?)?;
-        if end > self.bytes.len() {
-            return None;
-        }
-        self.position = end;
-        Some(begin..end)
     }
 
     /// A byte string of a length that was read just before.

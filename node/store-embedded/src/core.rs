@@ -1,7 +1,7 @@
 //! What the stages of the store share: the published view, the layers, the sync stage, the
 //! checkpoint, and the one-way stop. Putting batches together is the writer's (`writer`).
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use actors_store::{CommitError, KeyRange, Version};
@@ -9,12 +9,16 @@ use arc_swap::ArcSwap;
 use node_env::{Clock, DirectoryLock, DiskError, DiskFile};
 
 use crate::index::{Index, RunSet};
-use crate::limits::{CHECKPOINT_RETRY_MICROS, LOG_SEGMENTS_MAX, OVERLAY_GROWTH_MAX};
-use crate::merge::Direction;
+use crate::limits::{
+    CHECKPOINT_RETRY_MICROS, LOG_SEGMENTS_MAX, OVERLAY_GROWTH_MAX, PART_ROWS_MAX, PARTS_MAX,
+};
+use crate::merge::{Direction, Merge, Source};
 use crate::overlay::Overlay;
+use crate::part::Part;
 use crate::queue::{Answer, Queue};
 use crate::run::WriteError;
 use crate::segment::SegmentPool;
+use crate::signal::Signal;
 use crate::stats::{Counters, Stats, add};
 use crate::view::{Layers, View};
 
@@ -25,13 +29,6 @@ pub(crate) struct Written {
     pub(crate) version: Version,
     pub(crate) sequence: u64,
     pub(crate) answers: Vec<Answer>,
-}
-
-#[derive(Default)]
-struct CheckpointSignal {
-    work: bool,
-    closing: bool,
-    retry_at_micros: u64,
 }
 
 /// See the module.
@@ -46,8 +43,12 @@ pub(crate) struct Core {
     /// The layers of the newest version; changed only under this lock.
     layers: Mutex<Layers>,
     layers_changed: Condvar,
-    checkpoint: Mutex<CheckpointSignal>,
-    checkpoint_wanted: Condvar,
+    checkpoint: Signal,
+    /// When a checkpoint that found no space is tried again; zero when the last one found some.
+    retry_at_micros: AtomicU64,
+    upkeep: Signal,
+    /// Batches handed to the sync stage that it has not finished.
+    unsynced: AtomicUsize,
     durable_sequence: AtomicU64,
     closed: AtomicBool,
     stopped: OnceLock<String>,
@@ -69,6 +70,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn answer(answers: Vec<Answer>) {
+    for Answer { reply, result, .. } in answers {
+        let _caller_gone = reply.send(result);
+    }
+}
+
 impl Core {
     pub(crate) fn new(parts: CoreParts) -> Self {
         Self {
@@ -81,8 +88,10 @@ impl Core {
             layers: Mutex::new(parts.view.layers.clone()),
             view: ArcSwap::from_pointee(parts.view),
             layers_changed: Condvar::new(),
-            checkpoint: Mutex::new(CheckpointSignal::default()),
-            checkpoint_wanted: Condvar::new(),
+            checkpoint: Signal::default(),
+            retry_at_micros: AtomicU64::new(0),
+            upkeep: Signal::default(),
+            unsynced: AtomicUsize::new(0),
             durable_sequence: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             stopped: OnceLock::new(),
@@ -125,28 +134,48 @@ impl Core {
         let _first = self.stopped.set(reason);
         drop(locked(&self.layers));
         self.layers_changed.notify_all();
-        drop(locked(&self.checkpoint));
-        self.checkpoint_wanted.notify_all();
+        self.end_upkeep();
     }
 
-    /// The sync stage: makes a batch durable, publishes it, and only then answers (ACK-1).
-    pub(crate) fn sync(&self, written: Written) {
-        if let Some(file) = &written.file {
-            if self.stopped().is_none() {
+    /// Counts a batch that is handed to the sync stage.
+    pub(crate) fn hand_over(&self) {
+        self.unsynced.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts batches that the sync stage has finished.
+    pub(crate) fn handed_over_done(&self, count: usize) {
+        self.unsynced.fetch_sub(count, Ordering::AcqRel);
+    }
+
+    /// Whether the sync stage has nothing to do, now and until the writer hands something over.
+    pub(crate) fn sync_is_idle(&self) -> bool {
+        self.unsynced.load(Ordering::Acquire) == 0
+    }
+
+    /// The sync stage: makes batches durable, publishes them, and only then answers (ACK-1).
+    pub(crate) fn sync(&self, group: Vec<Written>) {
+        let mut last: Option<&Arc<dyn DiskFile>> = None;
+        for file in group.iter().filter_map(|written| written.file.as_ref()) {
+            if last.is_none_or(|last| !Arc::ptr_eq(last, file)) && self.stopped().is_none() {
                 match file.sync_data() {
                     Ok(()) => add(&self.counters.log_syncs, 1),
                     Err(error) => self.stop(format!("a sync of the log failed: {error}")),
                 }
             }
-            if let Some(reason) = self.stopped() {
-                self.fail_written(written.answers, reason);
-                return;
-            }
-            self.durable_sequence.store(written.sequence, Ordering::Release);
-            self.publish(written.version);
+            last = Some(file);
         }
-        for Answer { reply, result, .. } in written.answers {
-            let _caller_gone = reply.send(result);
+        let newest = group.iter().rfind(|written| written.file.is_some());
+        if let (Some(newest), None) = (newest, self.stopped()) {
+            self.durable_sequence.store(newest.sequence, Ordering::Release);
+            self.publish(newest.version);
+        }
+        for written in group {
+            match self.stopped() {
+                Some(reason) if written.file.is_some() => {
+                    self.fail_written(written.answers, reason);
+                }
+                Some(_) | None => answer(written.answers),
+            }
         }
     }
 
@@ -164,30 +193,78 @@ impl Core {
         let older = self.view.load().version;
         node_env::always!(older <= version, "STORE-3", "published versions never go back");
         self.view.store(Arc::new(View { version, layers: layers.clone() }));
-        let wanted = layers.frozen.as_ref().is_some_and(|frozen| frozen.version() <= version);
+        let wanted = layers.frozen.as_ref().is_some_and(|frozen| frozen.version <= version);
         drop(layers);
         if wanted {
             self.want_checkpoint();
         }
     }
 
+    /// Puts a batch that is in the log, durable or not, above everything else.
+    pub(crate) fn add_part(&self, part: &Arc<Part>, version: Version, sequence: u64) {
+        let mut layers = locked(&self.layers);
+        layers.active = Arc::new(layers.active.with(part, version, sequence));
+    }
+
+    /// Merges parts of the growing overlay, as long as there are many of similar size. What is
+    /// larger than `rows_max` is left to the upkeep stage, unless there are too many parts.
+    pub(crate) fn merge_parts(&self, rows_max: usize) {
+        loop {
+            let active = Arc::clone(&locked(&self.layers).active);
+            let Some(group) = active.to_merge() else { return };
+            let rows: usize = group.iter().map(|part| part.len()).sum();
+            if rows > rows_max && active.parts().len() <= PARTS_MAX {
+                self.want_upkeep();
+                return;
+            }
+            let merged = Arc::new(Part::merged(group, self.view.load().version));
+            let mut layers = locked(&self.layers);
+            if let Some(changed) = layers.active.replaced(group, merged) {
+                layers.active = Arc::new(changed);
+            }
+        }
+    }
+
+    /// Wakes the upkeep stage.
+    pub(crate) fn want_upkeep(&self) {
+        self.upkeep.ring();
+    }
+
+    /// The upkeep stage as a thread: what the writer would otherwise have to wait for.
+    pub(crate) fn run_upkeep(&self) {
+        while self.upkeep.wait() && self.stopped().is_none() {
+            self.upkeep();
+        }
+    }
+
+    /// Makes log segments ready and merges parts. Without space the writer finds out by itself.
+    pub(crate) fn upkeep(&self) {
+        if self.stopped().is_some() {
+            return;
+        }
+        match self.pool.make_ready() {
+            Ok(()) | Err(DiskError::NoSpace { .. }) => {}
+            Err(error) => self.stop(format!("a log segment could not be made: {error}")),
+        }
+        self.merge_parts(PART_ROWS_MAX);
+    }
+
     /// Wakes the checkpoint stage.
     pub(crate) fn want_checkpoint(&self) {
-        locked(&self.checkpoint).work = true;
-        self.checkpoint_wanted.notify_one();
+        self.checkpoint.ring();
     }
 
     /// Freezes the growing overlay when it is large enough or the log long enough, unless one is
     /// frozen already. Called by the writer between two batches.
     pub(crate) fn rotate(&self) {
         let mut layers = locked(&self.layers);
-        let due = layers.active.bytes() >= self.overlay_bytes
+        let due = layers.active.bytes >= self.overlay_bytes
             || self.pool.sealed_count() >= LOG_SEGMENTS_MAX;
-        if !due || layers.frozen.is_some() || layers.active.sequence() == 0 {
+        if !due || layers.frozen.is_some() || layers.active.sequence == 0 {
             return;
         }
         let full = std::mem::take(&mut layers.active);
-        let published = full.version() <= self.view.load().version;
+        let published = full.version <= self.view.load().version;
         layers.frozen = Some(full);
         drop(layers);
         if published {
@@ -199,13 +276,13 @@ impl Core {
     /// gives up with `NoSpace` when the checkpoint cannot go on (LIM-1).
     pub(crate) fn wait_for_room(&self, threads: bool) -> Result<(), CommitError> {
         let most = self.overlay_bytes.saturating_mul(OVERLAY_GROWTH_MAX);
-        let full = |layers: &Layers| layers.frozen.is_some() && layers.active.bytes() >= most;
+        let full = |layers: &Layers| layers.frozen.is_some() && layers.active.bytes >= most;
         if !threads {
             return if full(&locked(&self.layers)) { Err(CommitError::NoSpace) } else { Ok(()) };
         }
         let mut layers = locked(&self.layers);
         while full(&layers) && self.stopped().is_none() {
-            if locked(&self.checkpoint).retry_at_micros > 0 {
+            if self.retry_at_micros.load(Ordering::Acquire) > 0 {
                 self.want_checkpoint();
                 return Err(CommitError::NoSpace);
             }
@@ -217,62 +294,46 @@ impl Core {
 
     /// The checkpoint stage as a thread.
     pub(crate) fn run_checkpoints(&self) {
-        loop {
-            let idle = |signal: &mut CheckpointSignal| {
-                !signal.work && !signal.closing && self.stopped().is_none()
-            };
-            let signal = self.checkpoint_wanted.wait_while(locked(&self.checkpoint), idle);
-            let mut signal = signal.unwrap_or_else(PoisonError::into_inner);
-            if signal.closing || self.stopped().is_some() {
-                return;
-            }
-            signal.work = false;
-            drop(signal);
+        while self.checkpoint.wait() && self.stopped().is_none() {
             self.maintain();
         }
     }
 
-    /// Ends [`Core::run_checkpoints`].
     /// Gives the directory back to whoever opens it next.
     pub(crate) fn unlock(&self) {
         drop(locked(&self.lock).take());
     }
 
-    pub(crate) fn close_checkpoints(&self) {
-        locked(&self.checkpoint).closing = true;
-        self.checkpoint_wanted.notify_all();
+    /// Ends [`Core::run_checkpoints`] and [`Core::run_upkeep`].
+    pub(crate) fn end_upkeep(&self) {
+        self.checkpoint.close();
+        self.upkeep.close();
     }
 
-    /// Does what is due: a segment made ready, a checkpoint, merges. Without space it is put off.
+    /// Does what is due: a checkpoint, merges. Without space it is put off.
     pub(crate) fn maintain(&self) {
         if self.stopped().is_some() {
             return;
         }
         let now = self.clock.monotonic_micros();
-        if locked(&self.checkpoint).retry_at_micros > now {
+        if self.retry_at_micros.load(Ordering::Acquire) > now {
             return;
         }
-        let done = self.try_maintain();
-        let mut signal = locked(&self.checkpoint);
-        match done {
-            Ok(()) => signal.retry_at_micros = 0,
+        match self.try_maintain() {
+            Ok(()) => self.retry_at_micros.store(0, Ordering::Release),
             Err(WriteError::Disk(DiskError::NoSpace { .. })) => {
-                signal.retry_at_micros = now.saturating_add(CHECKPOINT_RETRY_MICROS);
-                drop(signal);
+                let retry_at = now.saturating_add(CHECKPOINT_RETRY_MICROS);
+                self.retry_at_micros.store(retry_at, Ordering::Release);
                 add(&self.counters.checkpoints_without_space, 1);
                 tracing::warn!("no space for a checkpoint, it is put off");
                 drop(locked(&self.layers));
                 self.layers_changed.notify_all();
             }
-            Err(error) => {
-                drop(signal);
-                self.stop(format!("a checkpoint failed: {error}"));
-            }
+            Err(error) => self.stop(format!("a checkpoint failed: {error}")),
         }
     }
 
     fn try_maintain(&self) -> Result<(), WriteError> {
-        self.pool.make_ready()?;
         self.flush_frozen()?;
         let mut runs = Arc::clone(&locked(&self.layers).runs);
         while let Some(merged) = self.index.compact(&runs)? {
@@ -288,10 +349,10 @@ impl Core {
     fn flush_frozen(&self) -> Result<(), WriteError> {
         let layers = self.layers();
         let Some(frozen) = &layers.frozen else { return Ok(()) };
-        if frozen.version() > self.view.load().version {
+        if frozen.version > self.view.load().version {
             return Ok(());
         }
-        let reached = (frozen.version(), frozen.sequence());
+        let reached = (frozen.version, frozen.sequence);
         let lowest = self.pool.lowest_needed(reached.1);
         let runs = self.add_run(frozen, &layers.runs, reached, lowest)?;
         self.replace_runs(&Arc::new(runs), true);
@@ -308,9 +369,10 @@ impl Core {
         lowest_segment: u64,
     ) -> Result<RunSet, WriteError> {
         let all = KeyRange::prefix(b"");
-        let entries = frozen.entries(&all, Version::MAX, Direction::Forward);
-        let first = runs.len() == 0;
-        let mut entries = entries.filter(|(_, value)| !first || value.is_some()).map(Ok);
+        let parts = frozen.parts().iter();
+        let cursors = parts.map(|part| part.cursor(&all, Version::MAX, Direction::Forward));
+        let sources = cursors.map(Source::Part).collect();
+        let mut entries = Merge::new(sources, Direction::Forward);
         self.index.add(runs, &mut entries, reached, lowest_segment)
     }
 
@@ -327,11 +389,11 @@ impl Core {
 
     pub(crate) fn stats(&self) -> Stats {
         let layers = self.layers();
-        let frozen = layers.frozen.as_ref().map_or(0, |frozen| frozen.bytes());
+        let frozen = layers.frozen.as_ref().map_or(0, |frozen| frozen.bytes);
         Stats {
             runs: layers.runs.len() as u64,
             run_bytes: layers.runs.bytes(),
-            overlay_bytes: (layers.active.bytes() + frozen) as u64,
+            overlay_bytes: (layers.active.bytes + frozen) as u64,
             ..self.counters.snapshot()
         }
     }

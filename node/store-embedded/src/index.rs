@@ -10,7 +10,9 @@ use node_env::{Disk, DiskError};
 
 use crate::limits::RUNS_MERGED;
 use crate::manifest::Catalog;
-use crate::merge::{Direction, Entry, Merge, Source};
+use crate::merge::{Direction, Merge, Source};
+use crate::overlay::similar;
+use crate::row::Wanted;
 use crate::run::{Damage, Run, WriteError, file_name, write_run};
 
 /// The runs of one moment; readers keep theirs while newer ones appear.
@@ -27,9 +29,9 @@ impl RunSet {
     }
 
     /// Newest entry of a key; the inner `None` is a cleared key.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Option<Bytes>>, ReadError> {
+    pub(crate) fn get(&self, wanted: &Wanted<'_>) -> Result<Option<Option<Bytes>>, ReadError> {
         for run in &self.runs {
-            match run.get(key) {
+            match run.get(wanted) {
                 Ok(None) => {}
                 Ok(Some(found)) => return Ok(Some(found)),
                 Err(_damage) if self.lenient => {}
@@ -39,15 +41,17 @@ impl RunSet {
         Ok(None)
     }
 
-    /// One source per run for a range, newest first.
+    /// Adds one source per run for a range, newest first.
     pub(crate) fn sources<'a>(
         &'a self,
         range: &'a KeyRange,
         direction: Direction,
-    ) -> impl Iterator<Item = Source<'a>> {
-        self.runs
-            .iter()
-            .map(move |run| Box::new(run.entries(range, direction, self.lenient)) as Source<'a>)
+        sources: &mut Vec<Source<'a>>,
+    ) -> Result<(), ReadError> {
+        for run in &self.runs {
+            sources.push(Source::Run(run.cursor(range, direction, self.lenient)?));
+        }
+        Ok(())
     }
 
     /// Number of runs.
@@ -60,20 +64,10 @@ impl RunSet {
         self.runs.iter().map(|run| run.bytes).sum()
     }
 
-    /// How many of the newest runs to merge into one, if any: the smallest group that is
-    /// followed by a much larger run, once there are enough of them. Gives a range of positions.
+    /// Positions of runs of similar size that should become one, if there are enough of them.
     fn to_merge(&self) -> Option<std::ops::Range<usize>> {
-        let tier = |run: &Arc<Run>| run.count.max(1).ilog2() / RUNS_MERGED.ilog2();
-        let mut begin = 0;
-        while begin < self.runs.len() {
-            let level = tier(&self.runs[begin]);
-            let same = self.runs[begin..].iter().take_while(|run| tier(run) <= level).count();
-            if same >= RUNS_MERGED {
-                return Some(begin..begin + same);
-            }
-            begin += same.max(1);
-        }
-        None
+        let sizes: Vec<u64> = self.runs.iter().map(|run| run.count).collect();
+        similar(&sizes, RUNS_MERGED)
     }
 }
 
@@ -105,13 +99,13 @@ impl Index {
     pub(crate) fn add(
         &self,
         runs: &RunSet,
-        entries: &mut dyn Iterator<Item = Result<Entry, ReadError>>,
+        entries: &mut Merge<'_>,
         (version, sequence): (u64, u64),
         lowest_segment: u64,
     ) -> Result<RunSet, WriteError> {
         let id = self.catalog.get().next_run;
         let mut changed = runs.clone();
-        if self.write(id, entries)?.is_some() {
+        if self.write(id, entries, runs.len() > 0)?.is_some() {
             changed.runs.insert(0, opened(Run::open(self.disk.as_ref(), &self.directory, id))?);
         }
         let ids: Vec<u64> = changed.runs.iter().map(|run| run.id).collect();
@@ -128,9 +122,11 @@ impl Index {
     fn write(
         &self,
         id: u64,
-        entries: &mut dyn Iterator<Item = Result<Entry, ReadError>>,
+        entries: &mut Merge<'_>,
+        keep_cleared: bool,
     ) -> Result<Option<u64>, WriteError> {
-        let written = write_run(self.disk.as_ref(), &self.directory, id, entries);
+        let disk = self.disk.as_ref();
+        let written = write_run(disk, &self.directory, id, entries, keep_cleared);
         match &written {
             Ok(Some(_)) => self.disk.sync_dir(&self.directory)?,
             Ok(None) => {}
@@ -148,14 +144,13 @@ impl Index {
         let reaches_oldest = positions.end == runs.runs.len();
         let merged = &runs.runs[positions.clone()];
         let all = KeyRange::prefix(b"");
-        let sources =
-            merged.iter().map(|run| Box::new(run.entries(&all, Direction::Forward, false)) as _);
-        let mut entries = Merge::new(sources.collect(), Direction::Forward).filter(|entry| {
-            let cleared = matches!(entry, Ok((_, None)));
-            !(reaches_oldest && cleared)
-        });
+        let mut sources = Vec::new();
+        for run in merged {
+            sources.push(Source::Run(run.cursor(&all, Direction::Forward, false)?));
+        }
+        let mut entries = Merge::new(sources, Direction::Forward);
         let id = self.catalog.get().next_run;
-        let written = self.write(id, &mut entries)?;
+        let written = self.write(id, &mut entries, !reaches_oldest)?;
         let mut changed = runs.clone();
         let mut replacement = Vec::new();
         if written.is_some() {

@@ -13,7 +13,7 @@ use crate::index::RunSet;
 use crate::manifest::{self, Manifest};
 use crate::recovery::{self, Mode, Scanned};
 use crate::run::{self, Damage, Run};
-use crate::view::{Layers, View, ViewSnapshot};
+use crate::view::{View, ViewSnapshot};
 
 /// What was found in a data directory.
 pub struct Inspection {
@@ -45,19 +45,13 @@ pub fn inspect(disk: &dyn Disk, directory: &Path) -> Result<Inspection, OpenErro
     let runs = verified_runs(disk, directory, &manifest, &mut problems);
     let bytes = runs.bytes();
     let runs = Arc::new(runs);
-    let layers = || Layers { runs: Arc::clone(&runs), ..Layers::default() };
-    let strict = layers();
-    let (layers, scanned) = match recovery::scan(disk, directory, &manifest, &strict, Mode::Strict)
-    {
-        Ok(scanned) => (strict, scanned),
+    let scanned = match recovery::scan(disk, directory, &manifest, &runs, Mode::Strict) {
         Err(OpenError::Damaged(_)) => {
-            let lenient = layers();
-            let scanned = recovery::scan(disk, directory, &manifest, &lenient, Mode::Salvage)?;
-            (lenient, scanned)
+            recovery::scan(disk, directory, &manifest, &runs, Mode::Salvage)?
         }
-        Err(other) => return Err(other),
+        other => other?,
     };
-    let Scanned { end, sealed, unused, problems: of_log, .. } = scanned;
+    let Scanned { end, sealed, unused, problems: of_log, layers, .. } = scanned;
     problems.extend(of_log);
     let log_bytes: u64 = sealed.iter().chain(&unused).map(|segment| segment.length).sum();
     let version = end.version;

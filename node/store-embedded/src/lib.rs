@@ -2,6 +2,7 @@
 //! overlay of recent versions in memory and, beneath it, an index of sorted runs that is written
 //! at checkpoints. All files are reached through `node_env::Disk`, threads through `Spawner`.
 
+mod batch;
 mod codec;
 mod core;
 mod error;
@@ -12,12 +13,15 @@ mod log;
 mod manifest;
 mod merge;
 mod overlay;
+mod part;
 mod queue;
 mod record;
 mod recovery;
 mod resolver;
+mod row;
 mod run;
 mod segment;
+mod signal;
 mod stats;
 mod store;
 mod view;

@@ -1,13 +1,13 @@
 //! Merging of sorted sources into one: the newest source wins for a key. Reads, checkpoints and
 //! compaction all go through it; where the sources come from is not known here.
 
-use actors_store::ReadError;
-use bytes::Bytes;
+use std::cmp::Ordering;
 
-/// A key with its value, or with the mark that it was cleared.
-pub(crate) type Entry = (Bytes, Option<Bytes>);
-/// One source in key order, or against it.
-pub(crate) type Source<'a> = Box<dyn Iterator<Item = Result<Entry, ReadError>> + 'a>;
+use actors_store::ReadError;
+
+use crate::part::PartCursor;
+use crate::row::Prefix;
+use crate::run::RunCursor;
 
 /// Direction in which the sources run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,114 +16,127 @@ pub(crate) enum Direction {
     Backward,
 }
 
+/// A key with its value, or with the mark that it was cleared.
+pub(crate) type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// One source in key order, or against it, with at most one entry per key. It stands on its
+/// first entry when it is handed in.
+pub(crate) enum Source<'a> {
+    Part(PartCursor<'a>),
+    Run(RunCursor<'a>),
+}
+
+impl Source<'_> {
+    fn entry(&self) -> Option<(Prefix, Entry<'_>)> {
+        match self {
+            Self::Part(cursor) => cursor.entry(),
+            Self::Run(cursor) => cursor.entry(),
+        }
+    }
+
+    fn advance(&mut self, direction: Direction) -> Result<(), ReadError> {
+        match self {
+            Self::Part(cursor) => {
+                cursor.advance(direction);
+                Ok(())
+            }
+            Self::Run(cursor) => cursor.advance(direction),
+        }
+    }
+}
+
 /// The merged source; cleared keys are still in it.
 pub(crate) struct Merge<'a> {
     sources: Vec<Source<'a>>,
-    heads: Vec<Option<Entry>>,
+    prefixes: Vec<Prefix>,
+    /// Positions of sources that have an entry, the next one first, each before its children.
+    heap: Vec<usize>,
     direction: Direction,
-    failed: Option<ReadError>,
 }
 
 impl<'a> Merge<'a> {
-    /// Sources from the newest to the oldest, each with at most one entry per key.
-    pub(crate) fn new(mut sources: Vec<Source<'a>>, direction: Direction) -> Self {
-        let mut failed = None;
-        let heads = sources.iter_mut().map(|source| pull(source, &mut failed)).collect();
-        Self { sources, heads, direction, failed }
+    /// Sources from the newest to the oldest.
+    pub(crate) fn new(sources: Vec<Source<'a>>, direction: Direction) -> Self {
+        let heads = sources.iter().map(|source| source.entry().map(|(prefix, ..)| prefix));
+        let heads: Vec<Option<Prefix>> = heads.collect();
+        let heap = (0..sources.len()).filter(|position| heads[*position].is_some()).collect();
+        let prefixes = heads.into_iter().map(Option::unwrap_or_default).collect();
+        let mut merge = Self { sources, prefixes, heap, direction };
+        for position in (0..merge.heap.len() / 2).rev() {
+            merge.sift_down(position);
+        }
+        merge
     }
 
-    fn winner(&self) -> Option<usize> {
-        let mut best: Option<(usize, &Bytes)> = None;
-        for (position, head) in self.heads.iter().enumerate() {
-            let Some((key, _)) = head else { continue };
-            let better = match (best, self.direction) {
-                (None, _) => true,
-                (Some((_, chosen)), Direction::Forward) => key < chosen,
-                (Some((_, chosen)), Direction::Backward) => key > chosen,
-            };
-            if better {
-                best = Some((position, key));
+    /// The present key with its value, or with the mark that it was cleared.
+    pub(crate) fn entry(&self) -> Option<Entry<'_>> {
+        let (_, entry) = self.sources[*self.heap.first()?].entry()?;
+        Some(entry)
+    }
+
+    /// Goes to the next key, past older entries of the present one.
+    pub(crate) fn advance(&mut self) -> Result<(), ReadError> {
+        while let Some(position) = self.second() {
+            if self.by_key(self.heap[0], self.heap[position]) != Ordering::Equal {
+                break;
+            }
+            self.step(position)?;
+        }
+        if self.heap.is_empty() { Ok(()) } else { self.step(0) }
+    }
+
+    /// Where the source is that comes after the first one.
+    fn second(&self) -> Option<usize> {
+        match self.heap.len() {
+            0 | 1 => None,
+            2 => Some(1),
+            _more => Some(if self.comes_before(self.heap[2], self.heap[1]) { 2 } else { 1 }),
+        }
+    }
+
+    fn step(&mut self, position: usize) -> Result<(), ReadError> {
+        let source = self.heap[position];
+        self.sources[source].advance(self.direction)?;
+        match self.sources[source].entry() {
+            Some((prefix, ..)) => self.prefixes[source] = prefix,
+            None => {
+                self.heap.swap_remove(position);
             }
         }
-        best.map(|(position, _)| position)
+        self.sift_down(position);
+        Ok(())
     }
-}
 
-fn pull(source: &mut Source<'_>, failed: &mut Option<ReadError>) -> Option<Entry> {
-    match source.next()? {
-        Ok(entry) => Some(entry),
-        Err(error) => {
-            failed.get_or_insert(error);
-            None
-        }
+    fn by_key(&self, first: usize, second: usize) -> Ordering {
+        self.prefixes[first].cmp(&self.prefixes[second]).then_with(|| {
+            let key = |source: usize| self.sources[source].entry().map(|(_, (key, _))| key);
+            key(first).cmp(&key(second))
+        })
     }
-}
 
-impl Iterator for Merge<'_> {
-    type Item = Result<Entry, ReadError>;
+    fn comes_before(&self, first: usize, second: usize) -> bool {
+        let by_key = self.by_key(first, second);
+        let by_key = match self.direction {
+            Direction::Forward => by_key,
+            Direction::Backward => by_key.reverse(),
+        };
+        by_key.then(first.cmp(&second)) == Ordering::Less
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(error) = self.failed.take() {
-            self.heads.clear();
-            return Some(Err(error));
-        }
-        let winner = self.winner()?;
-        let entry = self.heads[winner].take()?;
-        for (head, source) in self.heads.iter_mut().zip(&mut self.sources) {
-            let same = head.as_ref().is_none_or(|(key, _)| *key == entry.0);
-            if same {
-                *head = pull(source, &mut self.failed);
+    fn sift_down(&mut self, mut position: usize) {
+        loop {
+            let mut first = position;
+            for child in [2 * position + 1, 2 * position + 2] {
+                if child < self.heap.len() && self.comes_before(self.heap[child], self.heap[first])
+                {
+                    first = child;
+                }
             }
+            if first == position {
+                return;
+            }
+            self.heap.swap(first, position);
+            position = first;
         }
-        Some(Ok(entry))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn source(entries: &[(&'static str, Option<&'static str>)]) -> Vec<Entry> {
-        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
-        entries.iter().map(|(key, value)| (bytes(key), value.map(bytes))).collect()
-    }
-
-    fn merged(sources: Vec<Vec<Entry>>, direction: Direction) -> Vec<Entry> {
-        let boxed = sources.into_iter().map(|entries| {
-            let entries: Box<dyn Iterator<Item = Entry>> = match direction {
-                Direction::Forward => Box::new(entries.into_iter()),
-                Direction::Backward => Box::new(entries.into_iter().rev()),
-            };
-            Box::new(entries.map(Ok)) as Source<'static>
-        });
-        Merge::new(boxed.collect(), direction).map(Result::unwrap).collect()
-    }
-
-    #[test]
-    fn the_newest_source_wins_in_both_directions() {
-        let newest = source(&[("a", Some("1")), ("c", None)]);
-        let middle = source(&[("b", Some("2")), ("c", Some("2")), ("d", Some("2"))]);
-        let oldest = source(&[("a", Some("3")), ("d", Some("3")), ("e", Some("3"))]);
-        let mut expected = source(&[
-            ("a", Some("1")),
-            ("b", Some("2")),
-            ("c", None),
-            ("d", Some("2")),
-            ("e", Some("3")),
-        ]);
-        let all = vec![newest, middle, oldest];
-        assert_eq!(merged(all.clone(), Direction::Forward), expected);
-        expected.reverse();
-        assert_eq!(merged(all, Direction::Backward), expected);
-        assert_eq!(merged(vec![], Direction::Forward), vec![]);
-    }
-
-    #[test]
-    fn an_error_is_passed_on_and_ends_the_source() {
-        let broken: Source<'_> = Box::new(std::iter::once(Err(ReadError::TooOld)));
-        let good: Source<'_> = Box::new(source(&[("a", None)]).into_iter().map(Ok));
-        let mut merge = Merge::new(vec![good, broken], Direction::Forward);
-        assert_eq!(merge.next(), Some(Err(ReadError::TooOld)));
-        assert_eq!(merge.next(), None);
     }
 }

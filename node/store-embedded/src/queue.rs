@@ -10,6 +10,7 @@ use futures::channel::oneshot;
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_COMMITS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMITS_MAX, RETRY_AFTER_MS,
 };
+use crate::record::MUTATION_BYTES_MAX;
 
 /// Where the answer to a commit goes.
 pub(crate) type Reply = oneshot::Sender<Result<Committed, CommitError>>;
@@ -19,6 +20,13 @@ pub(crate) struct Pending {
     pub(crate) request: CommitRequest,
     pub(crate) bytes: usize,
     pub(crate) reply: Reply,
+}
+
+impl Pending {
+    /// Bytes that it takes in a log record, at most.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.bytes + self.request.mutations.len() * MUTATION_BYTES_MAX
+    }
 }
 
 /// What a commit is told, and where.
@@ -94,6 +102,11 @@ impl Queue {
     /// As [`Queue::take`], without waiting.
     pub(crate) fn take_now(&self) -> Option<Vec<Pending>> {
         batch(&mut self.state())
+    }
+
+    /// Whether no commit waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().waiting.is_empty()
     }
 
     /// Takes no more commits; what waits can still be taken.

@@ -1,14 +1,18 @@
 //! One log record: a batch of mutations under one version, with a checksum over header and
 //! payload and a chain to the record before it. Where records lie in files is in `log`.
 
-use actors_store::{KeyRange, Mutation};
+use std::ops::Range;
+
+use actors_store::{Mutation, Versionstamp};
 use bytes::Bytes;
 
-use crate::codec::{Reader, checksum, length32};
+use crate::codec::{Fields, Reader, checksum, index, length32};
 use crate::limits::RECORD_ALIGNMENT_BYTES;
 
 /// Bytes before the payload.
 pub(crate) const HEADER_BYTES: usize = 64;
+/// Bytes of a mutation beside its keys and values, at most.
+pub(crate) const MUTATION_BYTES_MAX: usize = 9;
 const MAGIC: u32 = 0x4452_434D;
 const CHECKED_FROM: usize = 8;
 
@@ -44,7 +48,7 @@ pub(crate) struct Record {
     pub(crate) crc: u32,
     /// Length in the file, padding included.
     pub(crate) stored_bytes: usize,
-    payload: Bytes,
+    pub(crate) payload: Bytes,
 }
 
 /// Starts a record in an empty buffer.
@@ -53,8 +57,8 @@ pub(crate) fn start(buffer: &mut Vec<u8>) {
     buffer.resize(HEADER_BYTES, 0);
 }
 
-/// Appends one mutation. Versionstamps must be filled in already.
-pub(crate) fn push(buffer: &mut Vec<u8>, mutation: &Mutation) {
+/// Appends one mutation, placeholders filled in with the versionstamp.
+pub(crate) fn push(buffer: &mut Vec<u8>, mutation: &Mutation, stamp: &Versionstamp) {
     match mutation {
         Mutation::Set { key, value } => two(buffer, TAG_SET, key, value),
         Mutation::Clear { key } => one(buffer, TAG_CLEAR, key),
@@ -63,8 +67,15 @@ pub(crate) fn push(buffer: &mut Vec<u8>, mutation: &Mutation) {
             one(buffer, TAG_ADD, key);
             buffer.extend_from_slice(&delta.to_le_bytes());
         }
-        Mutation::SetVersionstampedKey { .. } | Mutation::SetVersionstampedValue { .. } => {
-            node_env::always!(false, "STORE-1", "a logged mutation has no placeholder");
+        Mutation::SetVersionstampedKey { key, offset, value } => {
+            two(buffer, TAG_SET, key, value);
+            let at = buffer.len() - value.len() - key.len() + offset;
+            buffer[at..at + stamp.len()].copy_from_slice(stamp);
+        }
+        Mutation::SetVersionstampedValue { key, value, offset } => {
+            two(buffer, TAG_SET, key, value);
+            let at = buffer.len() - value.len() + offset;
+            buffer[at..at + stamp.len()].copy_from_slice(stamp);
         }
     }
 }
@@ -145,38 +156,66 @@ pub(crate) fn parse(segment: &Bytes, at: usize, owner: (u64, u64)) -> Option<Rec
 }
 
 impl Record {
-    /// The mutations, or nothing when the payload makes no sense although its checksum holds.
-    pub(crate) fn mutations(&self) -> Option<Vec<Mutation>> {
-        let mut reader = Reader::new(self.payload.clone());
-        let mut mutations = Vec::new();
-        while !reader.is_empty() {
-            mutations.push(mutation(&mut reader)?);
+    /// The changes, or nothing when the payload makes no sense although its checksum holds.
+    pub(crate) fn changes(&self) -> Option<Vec<Change>> {
+        let mut changes = Vec::new();
+        let mut at = 0;
+        while at < self.payload.len() {
+            let (change, next) = change(&self.payload, at)?;
+            changes.push(change);
+            at = next;
         }
-        Some(mutations)
+        Some(changes)
     }
 }
 
-fn mutation(reader: &mut Reader) -> Option<Mutation> {
-    let tag = reader.u8()?;
-    let first = reader.u32()?;
-    match tag {
-        TAG_SET => {
-            let second = reader.u32()?;
-            Some(Mutation::Set { key: reader.take32(first)?, value: reader.take32(second)? })
+/// One logged mutation; keys are given by where they lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The length of the value stands before the key, the value behind it.
+    Set { key: Range<usize> },
+    /// See the mutation.
+    Clear { key: Range<usize> },
+    /// See the mutation.
+    ClearRange { begin: Range<usize>, end: Range<usize> },
+    /// See the mutation.
+    Add { key: Range<usize>, delta: i64 },
+}
+
+/// The change at a position of a payload, and where the next one is.
+pub(crate) fn change(payload: &[u8], at: usize) -> Option<(Change, usize)> {
+    let mut fields = Fields::new(payload, at);
+    let tag = fields.u8()?;
+    let first = index(fields.u32()?);
+    let change = match tag {
+        TAG_SET | TAG_CLEAR_RANGE => {
+            let second = index(fields.u32()?);
+            let (begin, middle) = (fields.skip(first)?, fields.skip(second)?);
+            let key = begin..middle;
+            if tag == TAG_SET {
+                Change::Set { key }
+            } else {
+                Change::ClearRange { begin: key, end: middle..middle + second }
+            }
         }
-        TAG_CLEAR => Some(Mutation::Clear { key: reader.take32(first)? }),
-        TAG_CLEAR_RANGE => {
-            let second = reader.u32()?;
-            let (begin, end) = (reader.take32(first)?, reader.take32(second)?);
-            Some(Mutation::ClearRange { range: KeyRange { begin, end } })
+        TAG_CLEAR | TAG_ADD => {
+            let begin = fields.skip(first)?;
+            let key = begin..begin + first;
+            if tag == TAG_CLEAR {
+                Change::Clear { key }
+            } else {
+                Change::Add { key, delta: fields.i64()? }
+            }
         }
-        TAG_ADD => Some(Mutation::Add { key: reader.take32(first)?, delta: reader.i64()? }),
-        _unknown => None,
-    }
+        _unknown => return None,
+    };
+    Some((change, fields.position()))
 }
 
 #[cfg(test)]
 mod tests {
+    use actors_store::KeyRange;
+
     use super::*;
 
     const HEADER: RecordHeader = RecordHeader {
@@ -189,6 +228,42 @@ mod tests {
         durable_sequence: 7,
     };
 
+    const STAMP: Versionstamp = *b"0123456789";
+
+    /// Changes as tag, two texts and a number.
+    fn found(record: &Record) -> Option<Vec<(&'static str, String, String, i64)>> {
+        let text = |range: &Range<usize>| {
+            String::from_utf8(record.payload[range.clone()].to_vec()).unwrap()
+        };
+        let value = |key: &Range<usize>| {
+            let length = record.payload[..key.start].last_chunk::<4>().copied().unwrap();
+            text(&(key.end..key.end + index(u32::from_le_bytes(length))))
+        };
+        let changes = record.changes()?;
+        let readable = changes.iter().map(|change| match change {
+            Change::Set { key } => ("set", text(key), value(key), 0),
+            Change::Clear { key } => ("clear", text(key), String::new(), 0),
+            Change::ClearRange { begin, end } => ("range", text(begin), text(end), 0),
+            Change::Add { key, delta } => ("add", text(key), String::new(), *delta),
+        });
+        Some(readable.collect())
+    }
+
+    fn expected() -> Option<Vec<(&'static str, String, String, i64)>> {
+        let row = |what, first: &str, second: &str, number| {
+            (what, first.to_owned(), second.to_owned(), number)
+        };
+        Some(vec![
+            row("set", "key", "value", 0),
+            row("set", "", "", 0),
+            row("clear", "gone", "", 0),
+            row("range", "p", "q", 0),
+            row("add", "n", "", -9),
+            row("set", "k0123456789", "v", 0),
+            row("set", "k", "v0123456789", 0),
+        ])
+    }
+
     fn mutations() -> Vec<Mutation> {
         vec![
             Mutation::set(&b"key"[..], &b"value"[..]),
@@ -196,6 +271,16 @@ mod tests {
             Mutation::clear(&b"gone"[..]),
             Mutation::ClearRange { range: KeyRange::prefix(b"p") },
             Mutation::Add { key: Bytes::from_static(b"n"), delta: -9 },
+            Mutation::SetVersionstampedKey {
+                key: Bytes::from_static(b"k__________"),
+                offset: 1,
+                value: Bytes::from_static(b"v"),
+            },
+            Mutation::SetVersionstampedValue {
+                key: Bytes::from_static(b"k"),
+                value: Bytes::from_static(b"v__________"),
+                offset: 1,
+            },
         ]
     }
 
@@ -203,7 +288,7 @@ mod tests {
         let mut buffer = Vec::new();
         start(&mut buffer);
         for mutation in mutations() {
-            push(&mut buffer, &mutation);
+            push(&mut buffer, &mutation, &STAMP);
         }
         let crc = finish(&mut buffer, &HEADER);
         (buffer, crc)
@@ -216,7 +301,7 @@ mod tests {
         let parsed = parse(&Bytes::from(buffer), 0, (2, 3)).unwrap();
         assert_eq!((parsed.header, parsed.crc), (HEADER, crc));
         assert_eq!(parsed.stored_bytes, RECORD_ALIGNMENT_BYTES);
-        assert_eq!(parsed.mutations(), Some(mutations()));
+        assert_eq!(found(&parsed), expected());
     }
 
     #[test]
@@ -231,7 +316,7 @@ mod tests {
             if position < used {
                 assert!(parsed.is_none(), "{position}");
             } else if let Some(parsed) = parsed {
-                assert_eq!(parsed.mutations(), Some(mutations()), "{position}");
+                assert_eq!(found(&parsed), expected(), "{position}");
             }
         }
     }

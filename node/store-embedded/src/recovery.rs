@@ -3,15 +3,19 @@
 //! durable; otherwise acknowledged data is damaged and the store refuses to open (ACK-1).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use actors_store::{ReadError, Version};
 use bytes::Bytes;
 use node_env::{Disk, DiskError, OpenMode};
 
+use crate::batch::Batch;
 use crate::codec::to_usize;
 use crate::error::{OpenError, Problem};
-use crate::limits::RECORD_ALIGNMENT_BYTES;
+use crate::index::RunSet;
+use crate::limits::{RECORD_ALIGNMENT_BYTES, RECOVERED_EXTRA_BYTES_MAX, RECOVERED_ROWS_MAX};
 use crate::manifest::Manifest;
+use crate::part::Part;
 use crate::record::{self, Record};
 use crate::segment::{self, SEGMENT_HEADER_BYTES, Sealed, Segment};
 use crate::view::Layers;
@@ -42,19 +46,22 @@ pub(crate) struct Scanned {
     /// Newest segments, without any record.
     pub(crate) unused: Vec<Sealed>,
     pub(crate) problems: Vec<Problem>,
+    /// The runs, and above them what the log holds beyond them.
+    pub(crate) layers: Layers,
 }
 
-/// Reads the log and applies to the layers what the runs do not hold yet.
+/// Reads the log and lays above the runs what they do not hold yet.
 pub(crate) fn scan(
     disk: &dyn Disk,
     directory: &Path,
     manifest: &Manifest,
-    layers: &Layers,
+    runs: &Arc<RunSet>,
     mode: Mode,
 ) -> Result<Scanned, OpenError> {
     let mut chain = Chain {
         manifest,
-        layers,
+        layers: Layers { runs: Arc::clone(runs), ..Layers::default() },
+        batch: Batch::default(),
         mode,
         end: LogEnd::default(),
         end_at: (manifest.lowest_segment, SEGMENT_HEADER_BYTES as u64),
@@ -132,7 +139,9 @@ fn load(
 
 struct Chain<'a> {
     manifest: &'a Manifest,
-    layers: &'a Layers,
+    layers: Layers,
+    /// Rows that are not in the layers yet.
+    batch: Batch,
     mode: Mode,
     end: LogEnd,
     /// Segment and offset behind the last record of the chain.
@@ -210,11 +219,12 @@ impl Chain<'_> {
             version: version.saturating_sub(1),
             what,
         };
-        let Some(mutations) = record.mutations() else {
+        let Some(changes) = record.changes() else {
             return self.note(problem("a record makes no sense"));
         };
-        for mutation in mutations {
-            match self.layers.apply(version, mutation) {
+        let place = self.batch.take(&record.payload);
+        for change in &changes {
+            match self.batch.apply(version, place, change, &self.layers) {
                 Ok(()) => {}
                 Err(ReadError::Corrupt { .. }) => {
                     self.note(problem("a record changes a key whose stored value is damaged"))?;
@@ -224,8 +234,25 @@ impl Chain<'_> {
                 }
             }
         }
-        self.layers.active.reached(version, header.sequence);
+        let many = self.batch.len() >= RECOVERED_ROWS_MAX
+            || self.batch.extra_bytes() >= RECOVERED_EXTRA_BYTES_MAX;
+        if many {
+            self.seal();
+        }
         Ok(())
+    }
+
+    /// Makes a part of the rows gathered so far. What they replaced nobody can see any more.
+    fn seal(&mut self) {
+        let (part, _) = std::mem::take(&mut self.batch).finish(0);
+        let (version, sequence) = (self.end.version, self.end.sequence);
+        let layers = &mut self.layers;
+        layers.active = Arc::new(layers.active.with(&Arc::new(part), version, sequence));
+        while let Some(group) = layers.active.to_merge() {
+            let merged = Arc::new(Part::merged(group, Version::MAX));
+            let Some(changed) = layers.active.replaced(group, merged) else { break };
+            layers.active = Arc::new(changed);
+        }
     }
 
     fn break_problem(&self) -> Problem {
@@ -248,6 +275,9 @@ impl Chain<'_> {
     }
 
     fn finish(mut self) -> Result<Scanned, OpenError> {
+        if self.end.sequence > self.manifest.base_sequence {
+            self.seal();
+        }
         if self.end.sequence < self.manifest.base_sequence {
             let (sequence, version) = (self.manifest.base_sequence, self.manifest.base_version);
             self.end = LogEnd { sequence, version, crc: 0 };
@@ -257,6 +287,7 @@ impl Chain<'_> {
             self.note(problem)?;
         }
         self.scanned.end = self.end;
+        self.scanned.layers = self.layers;
         Ok(self.scanned)
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use node_env::{Disk, DiskError, DiskFile, OpenMode};
 
 use crate::codec::{Reader, checksum};
-use crate::limits::{RECORD_ALIGNMENT_BYTES, SPARE_SEGMENTS_MAX};
+use crate::limits::{READY_SEGMENTS, RECORD_ALIGNMENT_BYTES, SPARE_SEGMENTS_MAX};
 use crate::manifest::Catalog;
 
 const MAGIC: u64 = 0x3147_4553_4C55_4445;
@@ -90,6 +90,17 @@ struct PoolState {
     spares: Vec<u64>,
 }
 
+impl PoolState {
+    /// The next ready segment, if it is long enough.
+    fn take_ready(&mut self, needed: u64, full: Option<Sealed>) -> Option<Segment> {
+        self.ready.front().filter(|ready| ready.length >= needed)?;
+        let segment = self.ready.pop_front()?;
+        self.sealed.extend(full);
+        self.current = segment.number;
+        Some(segment)
+    }
+}
+
 /// Makes segments ready and takes them back.
 pub(crate) struct SegmentPool {
     disk: Arc<dyn Disk>,
@@ -97,6 +108,8 @@ pub(crate) struct SegmentPool {
     catalog: Arc<Catalog>,
     segment_bytes: u64,
     state: Mutex<PoolState>,
+    /// Held while a segment is made, which takes long; the state is not.
+    making: Mutex<()>,
 }
 
 impl SegmentPool {
@@ -108,7 +121,7 @@ impl SegmentPool {
     ) -> Self {
         let directory = directory.to_path_buf();
         let state = Mutex::new(PoolState::default());
-        Self { disk, directory, catalog, segment_bytes, state }
+        Self { disk, directory, catalog, segment_bytes, state, making: Mutex::new(()) }
     }
 
     fn state(&self) -> MutexGuard<'_, PoolState> {
@@ -129,46 +142,46 @@ impl SegmentPool {
         record_bytes: u64,
         full: Option<Sealed>,
     ) -> Result<Segment, DiskError> {
-        let mut state = self.state();
         let needed = record_bytes + SEGMENT_HEADER_BYTES as u64;
-        let segment = match state.ready.iter().position(|ready| ready.length >= needed) {
-            Some(0) => state.ready.pop_front(),
-            Some(_) | None => None,
-        };
-        let segment = match segment {
-            Some(segment) => segment,
-            None => self.make(&mut state, needed)?,
-        };
+        if let Some(segment) = self.state().take_ready(needed, full) {
+            return Ok(segment);
+        }
+        let _making = self.making();
+        if let Some(segment) = self.state().take_ready(needed, full) {
+            return Ok(segment);
+        }
+        let segment = self.make(needed)?;
+        let mut state = self.state();
         state.sealed.extend(full);
         let skipped: Vec<Segment> = state.ready.drain(..).collect();
-        for unused in skipped {
-            if unused.number < segment.number {
-                let Segment { number, length, .. } = unused;
-                state.sealed.push_back(Sealed { number, length, last_sequence: 0 });
-            } else {
-                state.ready.push_back(unused);
-            }
+        for Segment { number, length, .. } in skipped {
+            state.sealed.push_back(Sealed { number, length, last_sequence: 0 });
         }
         state.current = segment.number;
         Ok(segment)
     }
 
-    /// Makes one segment ready, unless one is.
+    /// Makes segments ready until there are enough; whoever takes one does not wait for it.
     pub(crate) fn make_ready(&self) -> Result<(), DiskError> {
-        let mut state = self.state();
-        if state.ready.is_empty() {
-            let segment = self.make(&mut state, 0)?;
-            state.ready.push_back(segment);
+        let _making = self.making();
+        while self.state().ready.len() < READY_SEGMENTS {
+            let segment = self.make(0)?;
+            self.state().ready.push_back(segment);
         }
         Ok(())
     }
 
-    fn make(&self, state: &mut PoolState, needed: u64) -> Result<Segment, DiskError> {
+    fn making(&self) -> MutexGuard<'_, ()> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a segment; one at a time.
+    fn make(&self, needed: u64) -> Result<Segment, DiskError> {
         let manifest = self.catalog.get();
         let number = manifest.highest_segment + 1;
         let length = needed.max(self.segment_bytes);
         let length = length.next_multiple_of(RECORD_ALIGNMENT_BYTES as u64);
-        let spare = if needed <= self.segment_bytes { state.spares.pop() } else { None };
+        let spare = if needed <= self.segment_bytes { self.state().spares.pop() } else { None };
         let temporary = self.directory.join(spare_name(spare.unwrap_or(number)));
         let path = self.directory.join(file_name(number));
         match self.fill(&temporary, manifest.store_id, number, length) {

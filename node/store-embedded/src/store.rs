@@ -15,7 +15,10 @@ use node_env::{Clock, Disk, JoinThread, Rng, Spawner};
 use crate::core::{Core, CoreParts, Written};
 use crate::error::{OpenError, Problem};
 use crate::index::{Index, RunSet};
-use crate::limits::{OVERLAY_BYTES_DEFAULT, SEGMENT_BYTES_DEFAULT};
+use crate::limits::{
+    OVERLAY_BYTES_DEFAULT, PART_ROWS_AT_ONCE_MAX, SEGMENT_BYTES_DEFAULT, SYNC_AT_ONCE_BYTES_MAX,
+    SYNC_AT_ONCE_COMMITS_MAX, SYNC_BATCHES_MAX,
+};
 use crate::log::Log;
 use crate::manifest::{self, Catalog, MANIFEST, Manifest};
 use crate::queue::Pending;
@@ -23,13 +26,14 @@ use crate::recovery::{self, LogEnd, Mode, Scanned};
 use crate::run::{self, Damage, Run};
 use crate::segment::{self, SegmentPool};
 use crate::stats::{Stats, add};
-use crate::view::{Layers, View, ViewSnapshot};
+use crate::view::{View, ViewSnapshot};
 use crate::writer::Writer;
 
 /// Who does the work of the store.
 #[derive(Clone)]
 pub enum Execution {
-    /// Three threads: one writes, one syncs, one checkpoints. For production.
+    /// Four threads: one writes, one syncs, one checkpoints, one makes segments and merges
+    /// what is in memory. For production.
     Threads(Arc<dyn Spawner>),
     /// The caller of `commit`, before `commit` returns. No batching, but every step happens at
     /// a known moment: for simulation and tests.
@@ -72,6 +76,10 @@ impl Options {
     }
 }
 
+/// How many of the threads, the first ones, end when no commits are left. The others serve them
+/// until then.
+const COMMIT_STAGES: usize = 2;
+
 /// The embedded store. Dropping it closes it.
 pub struct EmbeddedStore {
     core: Arc<Core>,
@@ -92,15 +100,15 @@ impl EmbeddedStore {
         let manifest = load_manifest(disk.as_ref(), rng.as_ref(), options)?;
         remove_leftovers(disk.as_ref(), &manifest, options)?;
         let runs = open_runs(disk.as_ref(), &manifest, options)?;
-        let layers = Layers { runs: Arc::new(runs), ..Layers::default() };
+        let runs = Arc::new(runs);
         let directory = options.directory.clone();
-        let scanned = recovery::scan(disk.as_ref(), &directory, &manifest, &layers, Mode::Strict)?;
+        let scanned = recovery::scan(disk.as_ref(), &directory, &manifest, &runs, Mode::Strict)?;
         let catalog = Arc::new(Catalog::new(Arc::clone(&disk), directory.clone(), manifest));
         catalog.update(|manifest| manifest.epoch += 1)?;
         let bytes = options.segment_bytes;
         let pool = SegmentPool::new(Arc::clone(&disk), &directory, Arc::clone(&catalog), bytes);
         let pool = Arc::new(pool);
-        let Scanned { end, records, sealed, unused, .. } = scanned;
+        let Scanned { end, records, sealed, unused, layers, .. } = scanned;
         recovery::make_durable(disk.as_ref(), &directory, &sealed)?;
         pool.adopt(sealed, recovery::reopen(disk.as_ref(), &directory, &unused)?);
         let manifest = catalog.get();
@@ -124,7 +132,7 @@ impl EmbeddedStore {
         let threads = matches!(execution, Execution::Threads(_));
         let mut writer = Writer::new(log, end.version, threads);
         core.assume_durable(end.sequence);
-        core.sync(writer.mark(&core)?);
+        core.sync(vec![writer.mark(&core)?]);
         if let Some(reason) = core.stopped() {
             tracing::error!(reason, "the store could not be started");
             return Err(OpenError::Stopped { reason: reason.to_owned() });
@@ -138,7 +146,7 @@ impl EmbeddedStore {
     }
 
     fn spawn(&self, spawner: &dyn Spawner, writer: Writer) -> Result<(), OpenError> {
-        let (to_sync, from_writer) = sync_channel(1);
+        let (to_sync, from_writer) = sync_channel(SYNC_BATCHES_MAX);
         let start = |name: &str, body: Box<dyn FnOnce() + Send>| -> Result<(), OpenError> {
             let thread = spawner.spawn_thread(name, body)?;
             self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
@@ -156,6 +164,15 @@ impl EmbeddedStore {
                 core.run_checkpoints();
             }),
         )?;
+        let core = Arc::clone(&self.core);
+        start(
+            "store-upkeep",
+            Box::new(move || {
+                let _guard = StageGuard(&core);
+                core.run_upkeep();
+            }),
+        )?;
+        self.core.want_upkeep();
         self.core.want_checkpoint();
         Ok(())
     }
@@ -168,15 +185,18 @@ impl EmbeddedStore {
             self.drive();
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
             if !self.core.set_closed() {
-                finish(&self.core, &mut writer, |written| self.core.sync(written));
+                finish(&self.core, &mut writer, |written| self.core.sync(vec![written]));
             }
         }
-        self.core.close_checkpoints();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
+        for (position, thread) in threads.into_iter().enumerate() {
+            if position == COMMIT_STAGES {
+                self.core.end_upkeep();
+            }
             let _panic_was_noted_by_its_guard = thread.join();
         }
+        self.core.end_upkeep();
         self.core.unlock();
     }
 
@@ -198,7 +218,8 @@ impl EmbeddedStore {
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(waiting) = self.core.queue.take_now() {
             let written = writer.write(&self.core, waiting);
-            self.core.sync(written);
+            self.core.sync(vec![written]);
+            self.core.upkeep();
             self.core.maintain();
         }
     }
@@ -257,14 +278,24 @@ impl Drop for StageGuard<'_> {
 fn run_writer(core: &Core, mut writer: Writer, to_sync: &SyncSender<Written>) {
     let _guard = StageGuard(core);
     while let Some(waiting) = core.queue.take() {
+        let few = waiting.len() <= SYNC_AT_ONCE_COMMITS_MAX
+            && waiting.iter().map(|pending| pending.bytes).sum::<usize>() <= SYNC_AT_ONCE_BYTES_MAX;
         let written = writer.write(core, waiting);
-        if to_sync.send(written).is_err() {
-            core.stop("the sync thread of the store is gone".to_owned());
+        if few && core.sync_is_idle() && core.queue.is_empty() {
+            core.sync(vec![written]);
+        } else {
+            hand_over(core, to_sync, written);
         }
+        core.merge_parts(PART_ROWS_AT_ONCE_MAX);
     }
-    finish(core, &mut writer, |written| {
-        let _sync_thread_gone = to_sync.send(written);
-    });
+    finish(core, &mut writer, |written| hand_over(core, to_sync, written));
+}
+
+fn hand_over(core: &Core, to_sync: &SyncSender<Written>, written: Written) {
+    core.hand_over();
+    if to_sync.send(written).is_err() {
+        core.stop("the sync thread of the store is gone".to_owned());
+    }
 }
 
 /// Marks a clean end: damage of the last records is noticed at the next opening.
@@ -280,8 +311,12 @@ fn finish(core: &Core, writer: &mut Writer, sync: impl Fn(Written)) {
 
 fn run_sync(core: &Core, from_writer: &Receiver<Written>) {
     let _guard = StageGuard(core);
-    while let Ok(written) = from_writer.recv() {
-        core.sync(written);
+    while let Ok(first) = from_writer.recv() {
+        let waiting = from_writer.try_iter().take(SYNC_BATCHES_MAX);
+        let group: Vec<Written> = std::iter::once(first).chain(waiting).collect();
+        let count = group.len();
+        core.sync(group);
+        core.handed_over_done(count);
     }
 }
 

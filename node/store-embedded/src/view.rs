@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actors_store::limits::{RANGE_ITEMS_MAX, TRANSACTION_WINDOW_MICROS_MAX};
 use actors_store::{
-    KeyRange, Mutation, RangePage, RangeQuery, ReadError, ReadFuture, Snapshot, Version,
+    KeyRange, KeyValue, RangePage, RangeQuery, ReadError, ReadFuture, Snapshot, Version,
 };
 use bytes::Bytes;
 use futures::FutureExt;
@@ -14,8 +14,10 @@ use futures::future::ready;
 use node_env::Clock;
 
 use crate::index::RunSet;
+use crate::limits::PAGE_CHUNK_BYTES;
 use crate::merge::{Direction, Merge, Source};
 use crate::overlay::Overlay;
+use crate::row::Wanted;
 
 /// Where data is: overlays above runs.
 #[derive(Clone, Default)]
@@ -27,31 +29,37 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    fn overlays(&self) -> impl Iterator<Item = &Arc<Overlay>> {
-        std::iter::once(&self.active).chain(&self.frozen)
+    fn overlays(&self) -> impl Iterator<Item = &Overlay> {
+        std::iter::once(&self.active).chain(&self.frozen).map(Arc::as_ref)
     }
 
-    /// Value of a key at a version.
-    pub(crate) fn get(&self, key: &[u8], version: Version) -> Result<Option<Bytes>, ReadError> {
-        for overlay in self.overlays() {
-            if let Some(found) = overlay.get(key, version) {
-                return Ok(found);
+    /// Value of a key at a version. Copied out of the overlay, so that a value which is held for
+    /// long holds nothing else in memory.
+    pub(crate) fn get(
+        &self,
+        wanted: &Wanted<'_>,
+        version: Version,
+    ) -> Result<Option<Bytes>, ReadError> {
+        for part in self.overlays().flat_map(Overlay::parts) {
+            if let Some(found) = part.get(wanted, version) {
+                return Ok(found.map(Bytes::copy_from_slice));
             }
         }
-        Ok(self.runs.get(key)?.flatten())
+        Ok(self.runs.get(wanted)?.flatten())
     }
 
     /// Entries of a range at a version, cleared keys included.
-    fn merged<'a>(
+    pub(crate) fn merged<'a>(
         &'a self,
         range: &'a KeyRange,
         version: Version,
         direction: Direction,
-    ) -> Merge<'a> {
-        let overlays = self.overlays().map(|overlay| {
-            Box::new(overlay.entries(range, version, direction).map(Ok)) as Source<'a>
-        });
-        Merge::new(overlays.chain(self.runs.sources(range, direction)).collect(), direction)
+    ) -> Result<Merge<'a>, ReadError> {
+        let parts = self.overlays().flat_map(Overlay::parts);
+        let cursors = parts.map(|part| Source::Part(part.cursor(range, version, direction)));
+        let mut sources: Vec<Source<'a>> = cursors.collect();
+        self.runs.sources(range, direction, &mut sources)?;
+        Ok(Merge::new(sources, direction))
     }
 
     /// One page of a range at a version.
@@ -61,55 +69,64 @@ impl Layers {
         version: Version,
     ) -> Result<RangePage, ReadError> {
         let range = KeyRange { begin: query.begin.clone(), end: query.end.clone() };
-        let mut page = RangePage::default();
         if range.is_empty() {
-            return Ok(page);
+            return Ok(RangePage::default());
         }
         let limit = query.limit.min(RANGE_ITEMS_MAX);
         let direction = if query.reverse { Direction::Backward } else { Direction::Forward };
-        for entry in self.merged(&range, version, direction) {
-            let (key, value) = entry?;
-            let Some(value) = value else { continue };
-            if page.items.len() >= limit {
-                page.more = true;
-                break;
+        let mut page = PageBuilder::default();
+        let mut merged = self.merged(&range, version, direction)?;
+        let mut more = false;
+        while let Some((key, value)) = merged.entry() {
+            if let Some(value) = value {
+                if page.count >= limit {
+                    more = true;
+                    break;
+                }
+                page.push(key, value);
             }
-            page.items.push((key, value));
+            merged.advance()?;
         }
-        Ok(page)
+        Ok(RangePage { items: page.finish(), more })
+    }
+}
+
+/// Copies items into chunks of some kilobytes: two allocations for many items instead of two for
+/// each, and still no item holds much more than itself in memory.
+#[derive(Default)]
+struct PageBuilder {
+    items: Vec<KeyValue>,
+    chunk: Vec<u8>,
+    /// Ends of keys and values in the chunk.
+    ends: Vec<(usize, usize)>,
+    count: usize,
+}
+
+impl PageBuilder {
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        if self.chunk.len() + key.len() + value.len() > PAGE_CHUNK_BYTES {
+            self.seal();
+            self.chunk.reserve(PAGE_CHUNK_BYTES);
+        }
+        self.chunk.extend_from_slice(key);
+        let middle = self.chunk.len();
+        self.chunk.extend_from_slice(value);
+        self.ends.push((middle, self.chunk.len()));
+        self.count += 1;
     }
 
-    /// Applies one mutation to the growing overlay. Only the writer calls this: it sees its own
-    /// entries that nobody else sees yet.
-    pub(crate) fn apply(&self, version: Version, mutation: Mutation) -> Result<(), ReadError> {
-        match mutation {
-            Mutation::Set { key, value } => self.active.insert(version, key, Some(value)),
-            Mutation::Clear { key } => self.active.insert(version, key, None),
-            Mutation::ClearRange { range } => {
-                if range.is_empty() {
-                    return Ok(());
-                }
-                let mut present = Vec::new();
-                for entry in self.merged(&range, Version::MAX, Direction::Forward) {
-                    let (key, value) = entry?;
-                    if value.is_some() {
-                        present.push(key);
-                    }
-                }
-                for key in present {
-                    self.active.insert(version, key, None);
-                }
-            }
-            Mutation::Add { key, delta } => {
-                let stored = self.get(&key, Version::MAX)?;
-                let sum = actors_store::mutation::add_little_endian(stored.as_deref(), delta);
-                self.active.insert(version, key, Some(Bytes::copy_from_slice(&sum)));
-            }
-            Mutation::SetVersionstampedKey { .. } | Mutation::SetVersionstampedValue { .. } => {
-                node_env::always!(false, "STORE-1", "an applied mutation has no placeholder");
-            }
+    fn seal(&mut self) {
+        let chunk = Bytes::from(std::mem::take(&mut self.chunk));
+        let mut begin = 0;
+        for (middle, end) in self.ends.drain(..) {
+            self.items.push((chunk.slice(begin..middle), chunk.slice(middle..end)));
+            begin = end;
         }
-        Ok(())
+    }
+
+    fn finish(mut self) -> Vec<KeyValue> {
+        self.seal();
+        self.items
     }
 }
 
@@ -150,8 +167,8 @@ impl Snapshot for ViewSnapshot {
     }
 
     fn get<'a>(&'a self, key: &'a [u8]) -> ReadFuture<'a, Option<Bytes>> {
-        let found = self.check_age().and_then(|()| self.view.layers.get(key, self.view.version));
-        ready(found).boxed()
+        let get = || self.view.layers.get(&Wanted::new(key), self.view.version);
+        ready(self.check_age().and_then(|()| get())).boxed()
     }
 
     fn range(&self, query: RangeQuery) -> ReadFuture<'_, RangePage> {

@@ -5,15 +5,18 @@
 use std::sync::Arc;
 
 use actors_store::mutation::versionstamp;
-use actors_store::{CommitError, CommitRequest, Committed, Lanes, Mutation, Version};
+use actors_store::{CommitError, CommitRequest, Committed, Lanes, ReadError, Version};
 use node_env::{DiskError, DiskFile};
 
+use crate::batch::Batch;
 use crate::core::{Core, Written};
+use crate::limits::RECORD_ALIGNMENT_BYTES;
 use crate::log::{Log, Room};
 use crate::queue::{Answer, Pending};
 use crate::record;
 use crate::resolver::Resolver;
 use crate::stats::add;
+use crate::view::Layers;
 
 /// State of the write stage.
 pub(crate) struct Writer {
@@ -23,19 +26,22 @@ pub(crate) struct Writer {
     lanes: Lanes,
     /// Newest version that was given out.
     version: Version,
+    /// Kept for the next record.
     buffer: Vec<u8>,
     /// Whether other threads sync and checkpoint meanwhile.
     threads: bool,
 }
 
-/// A batch while it is put together.
-struct Batch {
+/// A batch with its answers, before it is in the log.
+struct Resolved {
+    batch: Batch,
     version: Version,
-    mutations: Vec<Mutation>,
     answers: Vec<Answer>,
     /// Commits accepted that write; each has its order in the batch.
     writing: u16,
     accepted: u64,
+    /// Why a change could not be made.
+    broken: Option<ReadError>,
 }
 
 impl Writer {
@@ -58,35 +64,52 @@ impl Writer {
         core.rotate();
         let now = core.clock.monotonic_micros();
         self.resolver.forget_old(now);
-        let mut batch = self.resolve(waiting);
-        add(&core.counters.conflicts, batch.answers.len() as u64 - batch.accepted);
-        if batch.writing == 0 {
+        let mut resolved = self.resolve(core, waiting);
+        add(&core.counters.conflicts, resolved.answers.len() as u64 - resolved.accepted);
+        if let Some(error) = resolved.broken.take() {
+            let reason = format!("a batch could not be applied: {error}");
+            core.stop(reason.clone());
+            return self.failed(resolved, &CommitError::Stopped { reason });
+        }
+        if resolved.writing == 0 {
             self.resolver.abandon_batch();
+            self.buffer = resolved.batch.record;
             let (version, sequence) = (self.version, self.log.last_sequence());
-            return Written { file: None, version, sequence, answers: batch.answers };
+            return Written { file: None, version, sequence, answers: resolved.answers };
         }
-        record::start(&mut self.buffer);
-        for mutation in &batch.mutations {
-            record::push(&mut self.buffer, mutation);
-        }
-        match self.log.reserve(self.buffer.len()) {
+        match self.log.reserve(resolved.batch.record.len()) {
             Ok(Room::Present) => {}
-            Ok(Room::NewSegment) => core.want_checkpoint(),
-            Err(error) => return self.unwritten(core, batch, &error),
+            Ok(Room::NewSegment) => core.want_upkeep(),
+            Err(error) => return self.unwritten(core, resolved, &error),
         }
-        let mutations = std::mem::take(&mut batch.mutations);
-        let file = match self.log_batch(core, batch.version, mutations) {
-            Ok(file) => file,
-            Err(reason) => {
-                core.stop(reason.clone());
-                return self.failed(batch, &CommitError::UnknownResult { reason });
+        match self.append(core, &mut resolved) {
+            Ok((file, unpadded_bytes)) => {
+                add(&core.counters.commits, resolved.accepted);
+                add(&core.counters.batches, 1);
+                let (part, buffer) = resolved.batch.finish(unpadded_bytes);
+                self.buffer = buffer;
+                let (version, sequence) = (self.version, self.log.last_sequence());
+                let part = Arc::new(part);
+                core.add_part(&part, version, sequence);
+                self.resolver.finish_batch(version, part, now);
+                Written { file, version, sequence, answers: resolved.answers }
             }
-        };
-        self.resolver.finish_batch(batch.version, now);
-        add(&core.counters.commits, batch.accepted);
-        add(&core.counters.batches, 1);
-        let (version, sequence) = (batch.version, self.log.last_sequence());
-        Written { file, version, sequence, answers: batch.answers }
+            Err(error) => {
+                let reason = format!("a write of the log failed: {error}");
+                core.stop(reason.clone());
+                self.failed(resolved, &CommitError::UnknownResult { reason })
+            }
+        }
+    }
+
+    /// Writes the record; gives the file to sync and the length without padding.
+    fn append(&mut self, core: &Core, resolved: &mut Resolved) -> Result<Appended, DiskError> {
+        self.version = resolved.version;
+        let record = &mut resolved.batch.record;
+        let unpadded_bytes = record.len();
+        let file = self.log.append(record, self.version, core.durable_sequence())?;
+        add(&core.counters.log_bytes, record.len() as u64);
+        Ok((file, unpadded_bytes))
     }
 
     /// Appends a record without mutations: it tells recovery that everything before is durable.
@@ -111,7 +134,7 @@ impl Writer {
     }
 
     /// Answers a batch for which there was no room in the log.
-    fn unwritten(&mut self, core: &Core, batch: Batch, error: &DiskError) -> Written {
+    fn unwritten(&mut self, core: &Core, batch: Resolved, error: &DiskError) -> Written {
         self.resolver.abandon_batch();
         if matches!(error, DiskError::NoSpace { .. }) {
             tracing::warn!("no space for a log segment, commits are refused");
@@ -124,7 +147,7 @@ impl Writer {
     }
 
     /// Replaces the good answers of a batch; conflicts stay.
-    fn failed(&mut self, batch: Batch, error: &CommitError) -> Written {
+    fn failed(&mut self, batch: Resolved, error: &CommitError) -> Written {
         let answers = batch.answers.into_iter().map(|Answer { reply, lane, result }| {
             let lanes = &mut self.lanes;
             let result = result.and_then(|_| lanes.admit(lane).and_then(|()| Err(error.clone())));
@@ -135,64 +158,61 @@ impl Writer {
         Written { file: None, version, sequence, answers }
     }
 
-    fn resolve(&mut self, waiting: Vec<Pending>) -> Batch {
-        let mut batch = Batch {
+    fn resolve(&mut self, core: &Core, waiting: Vec<Pending>) -> Resolved {
+        let bytes: usize = waiting.iter().map(Pending::record_bytes).sum();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        buffer.reserve(bytes + RECORD_ALIGNMENT_BYTES);
+        let mut resolved = Resolved {
+            batch: Batch::new(buffer),
             version: self.version + 1,
-            mutations: Vec::with_capacity(waiting.len() * 4),
             answers: Vec::with_capacity(waiting.len()),
             writing: 0,
             accepted: 0,
+            broken: None,
         };
+        let below = core.layers();
         for Pending { request, reply, .. } in waiting {
             let lane = request.lane;
-            let checked = self.lanes.admit(lane).and_then(|()| self.check(&request));
-            let result =
-                self.lanes.settle(lane, checked).map(|()| self.accept(request, &mut batch));
-            batch.answers.push(Answer { reply, lane, result });
+            let checked = self.lanes.admit(lane);
+            let checked = checked.and_then(|()| self.check(&request, &mut resolved.batch));
+            let result = self.lanes.settle(lane, checked);
+            let result = result.map(|()| self.accept(request, &mut resolved, &below));
+            resolved.answers.push(Answer { reply, lane, result });
         }
-        batch
+        resolved
     }
 
-    fn check(&self, request: &CommitRequest) -> Result<(), CommitError> {
+    fn check(&self, request: &CommitRequest, batch: &mut Batch) -> Result<(), CommitError> {
         if !request.read_conflicts.is_empty() && request.read_version > self.version {
             return Err(CommitError::Invalid { reason: "the read version is in the future" });
         }
-        self.resolver.check(request)
+        self.resolver.check(request, batch)
     }
 
-    fn accept(&mut self, request: CommitRequest, batch: &mut Batch) -> Committed {
-        batch.accepted += 1;
+    fn accept(
+        &mut self,
+        request: CommitRequest,
+        resolved: &mut Resolved,
+        below: &Layers,
+    ) -> Committed {
+        resolved.accepted += 1;
         if request.mutations.is_empty() && request.write_conflicts.is_empty() {
             let version = self.version;
             return Committed { version, versionstamp: versionstamp(version, u16::MAX) };
         }
-        let version = batch.version;
-        let versionstamp = versionstamp(version, batch.writing);
-        batch.writing += 1;
-        let first = batch.mutations.len();
-        let resolved = request.mutations.into_iter();
-        batch.mutations.extend(resolved.map(|mutation| mutation.resolved(&versionstamp)));
-        self.resolver.accept(version, &batch.mutations[first..], request.write_conflicts);
+        let version = resolved.version;
+        let versionstamp = versionstamp(version, resolved.writing);
+        resolved.writing += 1;
+        for mutation in &request.mutations {
+            if let Err(error) = resolved.batch.push(version, mutation, &versionstamp, below) {
+                resolved.broken.get_or_insert(error);
+            }
+        }
+        self.resolver.accept(version, request, &mut resolved.batch);
         Committed { version, versionstamp }
     }
-
-    fn log_batch(
-        &mut self,
-        core: &Core,
-        version: Version,
-        mutations: Vec<Mutation>,
-    ) -> Result<Option<Arc<dyn DiskFile>>, String> {
-        let layers = core.layers();
-        self.version = version;
-        for mutation in mutations {
-            let applied = layers.apply(version, mutation);
-            applied.map_err(|error| format!("a batch could not be applied: {error}"))?;
-        }
-        let durable = core.durable_sequence();
-        let appended = self.log.append(&mut self.buffer, version, durable);
-        let file = appended.map_err(|error| format!("a write of the log failed: {error}"))?;
-        layers.active.reached(version, self.log.last_sequence());
-        add(&core.counters.log_bytes, self.buffer.len() as u64);
-        Ok(file)
-    }
 }
+
+/// A file to sync, and the length of the record without padding.
+type Appended = (Option<Arc<dyn DiskFile>>, usize);

@@ -2,10 +2,12 @@
 //! has a checksum that covers where it belongs and is verified on every read, so damage is
 //! noticed and never served. Which runs exist is the manifest's business.
 
+mod cursor;
 mod filter;
 mod reader;
 mod writer;
 
+pub(crate) use cursor::RunCursor;
 pub(crate) use reader::{Damage, Run};
 pub(crate) use writer::{WriteError, write_run};
 

@@ -9,9 +9,11 @@ use actors_store::{KeyRange, ReadError};
 use bytes::Bytes;
 use node_env::{Disk, DiskError, DiskFile, OpenMode};
 
+use super::cursor::{self, RunCursor};
 use super::{CLEARED, MAGIC, TRAILER_BYTES, file_name, filter, part_checksum};
-use crate::codec::{Reader, to_usize};
-use crate::merge::{Direction, Entry};
+use crate::codec::{Fields, Reader, index, to_usize};
+use crate::merge::Direction;
+use crate::row::Wanted;
 
 const CRC_BYTES: usize = 4;
 
@@ -68,106 +70,67 @@ impl Run {
         let count = number()?;
         let (index_at, index_bytes) = (number()?, number()?);
         let (filter_at, filter_bytes) = (number()?, number()?);
-        let index = part(index_at, to_usize(index_bytes))?;
+        let index_part = part(index_at, to_usize(index_bytes))?;
         let filter = part(filter_at, to_usize(filter_bytes))?;
-        let blocks = parse_index(index)
+        let blocks = parse_index(index_part)
             .ok_or(Damage::Bytes { offset: index_at, what: "the index makes no sense" })?;
         Ok(Self { id, bytes, count, file, blocks, filter })
     }
 
     /// Newest entry for a key in this run; the inner `None` is a cleared key.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Option<Bytes>>, ReadError> {
-        if !filter::may_contain(&self.filter, key) {
+    pub(crate) fn get(&self, wanted: &Wanted<'_>) -> Result<Option<Option<Bytes>>, ReadError> {
+        if !filter::may_contain(&self.filter, wanted.hash) {
             return Ok(None);
         }
-        let after = self.blocks.partition_point(|block| block.first_key.as_ref() <= key);
+        let after = self.blocks.partition_point(|block| block.first_key.as_ref() <= wanted.key);
         let Some(position) = after.checked_sub(1) else { return Ok(None) };
         let payload = self.payload(position).map_err(|damage| self.read_error(damage))?;
-        find(&payload, key).map_err(|()| {
-            let offset = self.blocks[position].offset;
-            self.read_error(Damage::Bytes { offset, what: "a block makes no sense" })
-        })
+        find(&payload, wanted.key).map_err(|()| self.read_error(self.senseless(position)))
     }
 
-    /// Entries of a range, cleared keys included. A damaged block is an error that ends the
-    /// iteration; with `lenient` it is left out.
-    pub(crate) fn entries<'a>(
+    /// Entries of a range, cleared keys included, from the first one on. A damaged block is an
+    /// error; with `lenient` it is left out.
+    pub(crate) fn cursor<'a>(
         &'a self,
         range: &'a KeyRange,
         direction: Direction,
         lenient: bool,
-    ) -> RunEntries<'a> {
+    ) -> Result<RunCursor<'a>, ReadError> {
         let begin = self.blocks.partition_point(|block| block.first_key <= range.begin);
         let end = self.blocks.partition_point(|block| block.first_key < range.end);
         let begin = begin.saturating_sub(1);
-        let blocks = begin..end.max(begin);
-        RunEntries { run: self, range, direction, lenient, blocks, pending: Vec::new() }
+        let mut cursor = RunCursor::new(self, range, begin..end.max(begin), lenient);
+        cursor.advance(direction)?;
+        Ok(cursor)
     }
 
     /// Verifies every block; gives each damaged one.
     pub(crate) fn verify(&self) -> Vec<Damage> {
-        (0..self.blocks.len()).filter_map(|position| self.block(position).err()).collect()
+        (0..self.blocks.len()).filter_map(|position| self.check_block(position).err()).collect()
     }
 
-    fn payload(&self, position: usize) -> Result<Bytes, Damage> {
+    pub(super) fn payload(&self, position: usize) -> Result<Bytes, Damage> {
         let block = &self.blocks[position];
         let length = usize::try_from(block.length).unwrap_or(usize::MAX);
         read_part(self.file.as_ref(), (self.id, self.bytes), block.offset, length)
     }
 
-    fn block(&self, position: usize) -> Result<Vec<Entry>, Damage> {
-        let offset = self.blocks[position].offset;
-        parse_block(self.payload(position)?)
-            .ok_or(Damage::Bytes { offset, what: "a block makes no sense" })
+    fn check_block(&self, position: usize) -> Result<(), Damage> {
+        let payload = self.payload(position)?;
+        cursor::parse(&payload, &mut Vec::new()).ok_or_else(|| self.senseless(position))
     }
 
-    fn read_error(&self, damage: Damage) -> ReadError {
+    /// A block whose checksum holds although it is none.
+    pub(super) fn senseless(&self, position: usize) -> Damage {
+        Damage::Bytes { offset: self.blocks[position].offset, what: "a block makes no sense" }
+    }
+
+    pub(super) fn read_error(&self, damage: Damage) -> ReadError {
         match damage {
             Damage::Disk(error) => ReadError::Failed { reason: error.to_string() },
             Damage::Bytes { offset, what } => ReadError::Corrupt {
                 place: format!("{} at offset {offset}: {what}", file_name(self.id)),
             },
-        }
-    }
-}
-
-/// See [`Run::entries`].
-pub(crate) struct RunEntries<'a> {
-    run: &'a Run,
-    range: &'a KeyRange,
-    direction: Direction,
-    lenient: bool,
-    blocks: std::ops::Range<usize>,
-    /// Entries of the present block, the next one last.
-    pending: Vec<Entry>,
-}
-
-impl Iterator for RunEntries<'_> {
-    type Item = Result<Entry, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(entry) = self.pending.pop() {
-                return Some(Ok(entry));
-            }
-            let position = match self.direction {
-                Direction::Forward => self.blocks.next()?,
-                Direction::Backward => self.blocks.next_back()?,
-            };
-            match self.run.block(position) {
-                Ok(mut entries) => {
-                    entries.retain(|(key, _)| self.range.contains(key));
-                    if self.direction == Direction::Forward {
-                        entries.reverse();
-                    }
-                    self.pending = entries;
-                }
-                Err(_damage) if self.lenient => {}
-                Err(damage) => {
-                    self.blocks = 0..0;
-                    return Some(Err(self.run.read_error(damage)));
-                }
-            }
         }
     }
 }
@@ -209,33 +172,18 @@ fn parse_index(index: Bytes) -> Option<Vec<BlockEntry>> {
 
 /// Entry of a key in a block, found without taking the other entries apart.
 fn find(block: &Bytes, key: &[u8]) -> Result<Option<Option<Bytes>>, ()> {
-    let mut reader = Reader::new(block.clone());
-    while !reader.is_empty() {
-        let (key_bytes, value_bytes) = reader.u32().zip(reader.u32()).ok_or(())?;
-        let stored_bytes = if value_bytes == CLEARED { 0 } else { value_bytes };
-        let name = reader.skip32(key_bytes).ok_or(())?;
-        let value = reader.skip32(stored_bytes).ok_or(())?;
-        match block[name].cmp(key) {
+    let mut fields = Fields::new(block, 0);
+    while !fields.is_empty() {
+        let (key_bytes, value_bytes) = fields.u32().zip(fields.u32()).ok_or(())?;
+        let stored_bytes = if value_bytes == CLEARED { 0 } else { index(value_bytes) };
+        let key_at = fields.skip(index(key_bytes)).ok_or(())?;
+        let value_at = fields.skip(stored_bytes).ok_or(())?;
+        match block[key_at..value_at].cmp(key) {
             Ordering::Less => {}
             Ordering::Equal if value_bytes == CLEARED => return Ok(Some(None)),
-            Ordering::Equal => return Ok(Some(Some(block.slice(value)))),
+            Ordering::Equal => return Ok(Some(Some(block.slice(value_at..fields.position())))),
             Ordering::Greater => return Ok(None),
         }
     }
     Ok(None)
-}
-
-fn parse_block(block: Bytes) -> Option<Vec<Entry>> {
-    let mut reader = Reader::new(block);
-    let mut entries = Vec::new();
-    while !reader.is_empty() {
-        let (key_bytes, value_bytes) = (reader.u32()?, reader.u32()?);
-        let key = reader.take32(key_bytes)?;
-        let value = match value_bytes {
-            CLEARED => None,
-            present => Some(reader.take32(present)?),
-        };
-        entries.push((key, value));
-    }
-    Some(entries)
 }

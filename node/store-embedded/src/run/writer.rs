@@ -5,14 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actors_store::ReadError;
-use bytes::Bytes;
 use node_env::{Disk, DiskError, DiskFile, OpenMode};
 
 use super::filter::FilterBuilder;
 use super::{CLEARED, MAGIC, TRAILER_BYTES, file_name, part_checksum};
 use crate::codec::length32;
 use crate::limits::RUN_BLOCK_BYTES;
-use crate::merge::Entry;
+use crate::merge::Merge;
 
 /// Bytes gathered before they are handed to the disk.
 const WRITE_BYTES: usize = 1 << 20;
@@ -65,16 +64,25 @@ impl Writer {
     }
 }
 
-/// Writes and syncs a run of entries in key order, one per key. The directory is not synced.
-/// Gives the length of the file; nothing when there was no entry (and no file is left then).
-/// After an error the file may be there, unfinished.
+/// Writes and syncs a run of all entries of a merge that are left, with or without the marks of
+/// cleared keys. The directory is not synced. Gives the length of the file; nothing when there
+/// was no entry (and no file is left then). After an error the file may be there, unfinished.
 pub(crate) fn write_run(
     disk: &dyn Disk,
     directory: &Path,
     id: u64,
-    entries: &mut dyn Iterator<Item = Result<Entry, ReadError>>,
+    entries: &mut Merge<'_>,
+    keep_cleared: bool,
 ) -> Result<Option<u64>, WriteError> {
-    let Some(first) = entries.next().transpose()? else { return Ok(None) };
+    let unwanted = |entries: &Merge<'_>| {
+        !keep_cleared && entries.entry().is_some_and(|(_, value)| value.is_none())
+    };
+    while unwanted(entries) {
+        entries.advance()?;
+    }
+    if entries.entry().is_none() {
+        return Ok(None);
+    }
     let file = disk.open(&directory.join(file_name(id)), OpenMode::CreateOrOpen)?;
     file.truncate(0)?;
     let mut writer = Writer { id, file, buffer: Vec::new(), written: 0, synced: 0 };
@@ -82,15 +90,16 @@ pub(crate) fn write_run(
     let mut index = Vec::new();
     let mut block = Block::default();
     let mut count = 0_u64;
-    let mut next = Some(first);
-    while let Some((key, value)) = next {
-        filter.add(&key);
-        block.push(&key, value.as_ref());
-        count += 1;
+    while let Some((key, value)) = entries.entry() {
+        if value.is_some() || keep_cleared {
+            filter.add(key);
+            block.push(key, value);
+            count += 1;
+        }
+        entries.advance()?;
         if block.bytes.len() >= RUN_BLOCK_BYTES {
             block.finish(&mut writer, &mut index)?;
         }
-        next = entries.next().transpose()?;
     }
     block.finish(&mut writer, &mut index)?;
     let index_at = writer.part(&index)?;
@@ -110,14 +119,15 @@ pub(crate) fn write_run(
 
 #[derive(Default)]
 struct Block {
-    first_key: Bytes,
+    first_key: Vec<u8>,
     bytes: Vec<u8>,
 }
 
 impl Block {
-    fn push(&mut self, key: &Bytes, value: Option<&Bytes>) {
+    fn push(&mut self, key: &[u8], value: Option<&[u8]>) {
         if self.bytes.is_empty() {
-            self.first_key = key.clone();
+            self.first_key.clear();
+            self.first_key.extend_from_slice(key);
         }
         self.bytes.extend_from_slice(&length32(key.len()).to_le_bytes());
         let value_bytes = value.map_or(CLEARED, |value| length32(value.len()));

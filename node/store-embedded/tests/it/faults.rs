@@ -5,10 +5,10 @@ use actors_store::{CommitError, CommitLane, CommitRequest, Store};
 use futures::executor::block_on;
 use node_env::fake::{FakeDisk, Fault};
 use node_env::{Disk, DiskOperation};
-use node_store_embedded::{EmbeddedStore, Execution, OpenError};
+use node_store_embedded::{EmbeddedStore, Execution, OpenError, Options};
 
 use crate::world::{
-    DIRECTORY, all, get, open, open_inline, real, set, set_request, small, threads,
+    DIRECTORY, all, faked, get, open, open_inline, real, set, set_request, small, threads,
 };
 
 #[test]
@@ -123,7 +123,8 @@ fn a_closed_store_takes_no_commits_and_keeps_those_it_took() {
 fn what_takes_effect_of_a_lane_is_a_prefix_even_when_the_disk_is_full() {
     for execution in [Execution::Inline, threads()] {
         let disk = FakeDisk::new(7);
-        let store = open(&disk, execution).unwrap();
+        let options = Options { overlay_bytes: 1 << 20, ..small(DIRECTORY) };
+        let store = EmbeddedStore::open(faked(&disk, execution), &options).unwrap();
         let send = |generation: u64, number: u64| {
             let pair = (format!("lane {generation} {number:04}"), "v".repeat(2_000));
             let lane = Some(CommitLane { id: 1, generation });

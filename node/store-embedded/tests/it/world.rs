@@ -38,7 +38,7 @@ pub(crate) fn real() -> Environment {
 /// Small segments and overlays, so that rollover and checkpoints happen all the time.
 pub(crate) fn small(directory: impl Into<PathBuf>) -> Options {
     let directory = directory.into();
-    Options { directory, segment_bytes: 32 << 10, overlay_bytes: 4 << 10 }
+    Options { directory, segment_bytes: 32 << 10, overlay_bytes: 1 << 10 }
 }
 
 pub(crate) fn open(disk: &FakeDisk, execution: Execution) -> Result<EmbeddedStore, OpenError> {

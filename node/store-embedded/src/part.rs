@@ -1,0 +1,223 @@
+//! Parts: sorted, immutable pieces of the overlay. Each committed batch is one; small ones are
+//! merged into larger ones. Which parts there are is the overlay's business.
+
+use std::sync::Arc;
+
+use actors_store::{KeyRange, Version};
+use bytes::Bytes;
+
+use crate::codec::{index, length32};
+use crate::limits::CHUNK_KEPT_BYTES;
+use crate::merge::{Direction, Entry};
+use crate::row::{Prefix, Row, Wanted, by_key, chunk_of, same_key};
+
+/// Rows of a part up to which a search costs no more than its filter.
+const UNFILTERED_ROWS_MAX: usize = 16;
+/// Bits of the filter for each row.
+const FILTER_BITS: usize = 12;
+
+/// See the module.
+pub(crate) struct Part {
+    /// By key, then from the newest version to the oldest.
+    rows: Box<[Row]>,
+    chunks: Vec<Bytes>,
+    filter: Box<[u64]>,
+    /// Memory that it holds, in bytes.
+    pub(crate) bytes: usize,
+}
+
+impl Part {
+    /// A part of sorted rows.
+    pub(crate) fn new(rows: Vec<Row>, chunks: Vec<Bytes>) -> Self {
+        let rows = rows.into_boxed_slice();
+        let filter = filter_of(&rows);
+        let of_chunks: usize = chunks.iter().map(|chunk| chunk.len() + size_of::<Bytes>()).sum();
+        let bytes = size_of_val(&*rows) + size_of_val(&*filter) + of_chunks + size_of::<Self>();
+        Self { rows, chunks, filter, bytes }
+    }
+
+    /// Several parts, newest first, as one. Versions that no reader from `published` on can see
+    /// are left out.
+    pub(crate) fn merged(parts: &[Arc<Self>], published: Version) -> Self {
+        let count = parts.iter().map(|part| part.len()).sum();
+        let mut rows: Vec<Row> = Vec::with_capacity(count);
+        let mut copied = Vec::new();
+        let mut chunks = vec![Bytes::new()];
+        for part in parts {
+            let kept: Vec<Option<u32>> =
+                part.chunks.iter().map(|chunk| keep(chunk, &mut chunks)).collect();
+            rows.extend(part.rows.iter().map(|row| match kept[index(row.chunk)] {
+                Some(chunk) => Row { chunk, ..*row },
+                None => row.moved(chunk_of(&part.chunks, row.chunk), &mut copied, 0),
+            }));
+        }
+        chunks[0] = Bytes::from(copied);
+        // The sort is stable and knows runs that are in order already: newer versions stay first.
+        rows.sort_by(|first, second| by_key(first, second, |chunk| chunk_of(&chunks, chunk)));
+        forget_unseen(&mut rows, &chunks, published);
+        rows.shrink_to_fit();
+        Self::new(rows, chunks)
+    }
+
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn key(&self, row: &Row) -> &[u8] {
+        row.key(chunk_of(&self.chunks, row.chunk))
+    }
+
+    /// Position of the first row that is not before a key.
+    fn lower_bound(&self, prefix: Prefix, key: &[u8]) -> usize {
+        self.rows.partition_point(|row| {
+            row.prefix < prefix || (row.prefix == prefix && self.key(row) < key)
+        })
+    }
+
+    /// Newest entry of a key up to a version; the inner `None` is a cleared key.
+    pub(crate) fn get(&self, wanted: &Wanted<'_>, version: Version) -> Option<Option<&[u8]>> {
+        if !may_hold(&self.filter, wanted.short_hash()) {
+            return None;
+        }
+        let first = self.lower_bound(wanted.prefix, wanted.key);
+        let found = self.rows.get(first)?;
+        if found.prefix != wanted.prefix || self.key(found) != wanted.key {
+            return None;
+        }
+        let older = self.rows[first + 1..].iter().take_while(|row| row.again);
+        let row = std::iter::once(found).chain(older).find(|row| row.version <= version)?;
+        Some(row.value(chunk_of(&self.chunks, row.chunk)))
+    }
+
+    /// Whether any key of a range is in it, whatever the version.
+    pub(crate) fn holds_any(&self, range: &KeyRange) -> bool {
+        let first = self.lower_bound(Prefix::of(&range.begin), &range.begin);
+        self.rows.get(first).is_some_and(|row| *self.key(row) < *range.end)
+    }
+
+    /// The newest entries up to a version of the keys in a range, cleared keys included.
+    pub(crate) fn cursor(
+        &self,
+        range: &KeyRange,
+        version: Version,
+        direction: Direction,
+    ) -> PartCursor<'_> {
+        let begin = self.lower_bound(Prefix::of(&range.begin), &range.begin);
+        let end = self.lower_bound(Prefix::of(&range.end), &range.end).max(begin);
+        let mut cursor = PartCursor { part: self, version, left: begin..end, present: None };
+        cursor.advance(direction);
+        cursor
+    }
+}
+
+/// Keeps a chunk of its own if it is large; nothing when its rows should be copied together.
+fn keep(chunk: &Bytes, chunks: &mut Vec<Bytes>) -> Option<u32> {
+    if chunk.len() < CHUNK_KEPT_BYTES {
+        return None;
+    }
+    chunks.push(chunk.clone());
+    Some(length32(chunks.len() - 1))
+}
+
+/// Leaves out what is older than the newest version that everyone sees, and marks the rows that
+/// repeat a key.
+fn forget_unseen(rows: &mut Vec<Row>, chunks: &[Bytes], published: Version) {
+    let mut before: Option<Row> = None;
+    let mut seen_by_all = false;
+    rows.retain_mut(|row| {
+        let again =
+            before.is_some_and(|before| same_key(&before, row, |chunk| chunk_of(chunks, chunk)));
+        let needed = !(again && seen_by_all);
+        seen_by_all = (again && seen_by_all) || row.version <= published;
+        before = Some(*row);
+        row.again = again;
+        needed
+    });
+}
+
+/// A filter of one word per probe: the search of an absent key costs one access of memory.
+fn filter_of(rows: &[Row]) -> Box<[u64]> {
+    if rows.len() <= UNFILTERED_ROWS_MAX {
+        return Box::default();
+    }
+    let bits = usize::try_from(u64::BITS).unwrap_or(64);
+    let mut filter = vec![0; (rows.len() * FILTER_BITS).div_ceil(bits)].into_boxed_slice();
+    for row in rows {
+        let (word, mask) = probe(filter.len(), row.hash);
+        filter[word] |= mask;
+    }
+    filter
+}
+
+fn probe(words: usize, hash: u32) -> (usize, u64) {
+    let word = (u64::from(hash) * words as u64) >> u32::BITS;
+    let bits = hash.wrapping_mul(0x9E37_79B9);
+    let mask = [8, 14, 20, 26].iter().fold(0, |mask, shift| mask | 1 << ((bits >> shift) & 63));
+    (usize::try_from(word).unwrap_or(0), mask)
+}
+
+fn may_hold(filter: &[u64], hash: u32) -> bool {
+    if filter.is_empty() {
+        return true;
+    }
+    let (word, mask) = probe(filter.len(), hash);
+    filter[word] & mask == mask
+}
+
+/// See [`Part::cursor`].
+pub(crate) struct PartCursor<'a> {
+    part: &'a Part,
+    version: Version,
+    /// Rows not looked at; between keys on the side from which they are taken.
+    left: std::ops::Range<usize>,
+    present: Option<usize>,
+}
+
+impl<'a> PartCursor<'a> {
+    /// Goes to the next entry.
+    pub(crate) fn advance(&mut self, direction: Direction) {
+        self.present = match direction {
+            Direction::Forward => self.forward(),
+            Direction::Backward => self.backward(),
+        };
+    }
+
+    fn forward(&mut self) -> Option<usize> {
+        let rows = &self.part.rows[..self.left.end];
+        let mut at = self.left.start;
+        while rows.get(at)?.version > self.version {
+            at += 1;
+        }
+        let mut next = at + 1;
+        while rows.get(next).is_some_and(|row| row.again) {
+            next += 1;
+        }
+        self.left.start = next;
+        Some(at)
+    }
+
+    fn backward(&mut self) -> Option<usize> {
+        while !self.left.is_empty() {
+            let end = self.left.end;
+            let mut first = end - 1;
+            while self.part.rows[first].again {
+                first -= 1;
+            }
+            self.left.end = first;
+            let mut versions = first..end;
+            if let Some(found) = versions.find(|at| self.part.rows[*at].version <= self.version) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Prefix of the key, and the present entry.
+    pub(crate) fn entry(&self) -> Option<(Prefix, Entry<'a>)> {
+        let part = self.part;
+        let row = &part.rows[self.present?];
+        let bytes = chunk_of(&part.chunks, row.chunk);
+        Some((row.prefix, (row.key(bytes), row.value(bytes))))
+    }
+}
