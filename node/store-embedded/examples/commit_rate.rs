@@ -1,16 +1,16 @@
 //! Measures durable commits on the real disk: `commit_rate DIRECTORY [SECONDS] [ROWS] [IN_FLIGHT]`.
 //! Rows are what events leave behind: journal, dedupe, index and state rows of random entities,
 //! audit leaves in order. Without IN_FLIGHT, 1, 64 and 1024 requests are in flight. CPU is given
-//! by thread; the caller's own share is measured around the calls of `commit` only (time that
-//! passed, for requests of less than 100 rows).
+//! by thread; the caller's own share is the median time of a call of `commit`. First comes the
+//! floor: appends of 4 kB to a preallocated file, each synced.
 
 #![expect(clippy::print_stdout, reason = "this program reports to its caller")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
 #![expect(clippy::unwrap_used, reason = "a measurement ends at the first failure")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,9 @@ use actors_store::{CommitRequest, KeyRange, Mutation, Store};
 use bytes::Bytes;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use node_env::Rng;
 use node_env::fake::SeededRng;
 use node_env::real::{RealClock, RealDisk, RealRng, ThreadSpawner};
+use node_env::{Disk, OpenMode, Rng};
 use node_store_embedded::{EmbeddedStore, Environment, Execution, Options};
 
 const ENTITIES: u64 = 20_000;
@@ -32,6 +32,8 @@ fn main() {
     let seconds = arguments.next().map_or(5, |text| text.parse().unwrap());
     let rows = arguments.next().map_or(3, |text| text.parse().unwrap());
     let in_flight = arguments.next().map(|text| text.parse().unwrap());
+    RealDisk.create_dir(&directory).unwrap();
+    println!("floor: {:?} for a synced append of 4 kB", floor(&directory));
     let environment = Environment {
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock::new()),
@@ -61,25 +63,39 @@ fn cpu_by_thread() -> BTreeMap<String, u64> {
     all
 }
 
-/// CPU of this thread so far.
-fn own_cpu() -> Duration {
-    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(times.split_whitespace().next().unwrap().parse().unwrap())
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Median time of a synced append to a file of written zeros.
+fn floor(directory: &Path) -> Duration {
+    let path = directory.join("floor");
+    let file = RealDisk.open(&path, OpenMode::CreateOrOpen).unwrap();
+    file.allocate(4 << 20).unwrap();
+    file.sync_data().unwrap();
+    let append = |block: u64| {
+        let begun = Instant::now();
+        file.write_at(block * 4096, &[1; 4096]).unwrap();
+        file.sync_data().unwrap();
+        begun.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..1_000).map(append).collect();
+    RealDisk.remove(&path).unwrap();
+    median(&mut times)
 }
 
 fn measure(store: &EmbeddedStore, load: &Load, in_flight: usize, duration: Duration) {
     let (before, cpu_before) = (store.stats(), cpu_by_thread());
     let begun = Instant::now();
     let mut latencies: Vec<Duration> = Vec::new();
-    let calling = Cell::new(Duration::ZERO);
+    let calls: RefCell<Vec<Duration>> = RefCell::default();
     let commit = || {
         let snapshot = store.begin().now_or_never().unwrap().unwrap();
         let request = load.request(snapshot.version());
-        let cpu = load.is_large().then(own_cpu);
         let sent = Instant::now();
         let commit = store.commit(request);
-        let spent = cpu.map_or_else(|| sent.elapsed(), |before| own_cpu() - before);
-        calling.set(calling.get() + spent);
+        calls.borrow_mut().push(sent.elapsed());
         async move {
             commit.await.unwrap();
             sent.elapsed()
@@ -95,7 +111,7 @@ fn measure(store: &EmbeddedStore, load: &Load, in_flight: usize, duration: Durat
         }
     });
     let elapsed = begun.elapsed().as_secs_f64();
-    latencies.sort_unstable();
+    let half = median(&mut latencies);
     let (after, cpu) = (store.stats(), cpu_by_thread());
     let count = u32::try_from(latencies.len()).unwrap();
     let rows = f64::from(count) * f64::from(u32::try_from(load.rows).unwrap());
@@ -106,13 +122,14 @@ fn measure(store: &EmbeddedStore, load: &Load, in_flight: usize, duration: Durat
         load.rows,
         f64::from(count) / elapsed,
         rows / elapsed,
-        latencies[latencies.len() / 2],
+        half,
         latencies[latencies.len() * 99 / 100],
         f64::from(syncs) / f64::from(count),
         after.checkpoints - before.checkpoints,
         after.compactions - before.compactions,
     );
-    let mut total = calling.get().as_secs_f64() * 1e6;
+    let call = median(&mut calls.borrow_mut());
+    let mut total = call.as_secs_f64() * 1e6 * f64::from(count);
     print!("      us CPU per row: caller {:.3}", total / rows);
     for (name, nanos) in cpu.iter().filter(|(name, _)| name.starts_with("store")) {
         let spent = nanos - cpu_before.get(name).copied().unwrap_or(0);
@@ -132,11 +149,6 @@ struct Load {
 }
 
 impl Load {
-    /// Whether reading the CPU time costs little beside a commit.
-    fn is_large(&self) -> bool {
-        self.rows >= 100
-    }
-
     fn request(&self, read_version: u64) -> CommitRequest {
         let conflicts = (0..self.rows.div_ceil(100) as u64)
             .map(|shard| KeyRange::single(format!("own/{shard:04}").as_bytes()));

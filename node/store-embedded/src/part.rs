@@ -13,6 +13,10 @@ use crate::row::{Prefix, Row, Wanted, by_key, chunk_of, same_key};
 
 /// Rows of a part up to which a search costs no more than its filter.
 const UNFILTERED_ROWS_MAX: usize = 16;
+/// Rows whose bytes are fetched together, and how many bytes of each.
+const TOUCHED_ROWS: usize = 8;
+const TOUCHED_BYTES: usize = 320;
+const CACHE_LINE_BYTES: usize = 64;
 /// Bits of the filter for each row.
 const FILTER_BITS: usize = 12;
 
@@ -105,7 +109,10 @@ impl Part {
     ) -> PartCursor<'_> {
         let begin = self.lower_bound(Prefix::of(&range.begin), &range.begin);
         let end = self.lower_bound(Prefix::of(&range.end), &range.end).max(begin);
-        let mut cursor = PartCursor { part: self, version, left: begin..end, present: None };
+        // Short ranges touch nothing.
+        let touched = begin + TOUCHED_ROWS;
+        let left = begin..end;
+        let mut cursor = PartCursor { part: self, version, left, touched, present: None };
         cursor.advance(direction);
         cursor
     }
@@ -171,6 +178,8 @@ pub(crate) struct PartCursor<'a> {
     version: Version,
     /// Rows not looked at; between keys on the side from which they are taken.
     left: std::ops::Range<usize>,
+    /// Up to which row touching ahead has nothing to do.
+    touched: usize,
     present: Option<usize>,
 }
 
@@ -184,6 +193,9 @@ impl<'a> PartCursor<'a> {
     }
 
     fn forward(&mut self) -> Option<usize> {
+        if self.left.start >= self.touched {
+            self.touch_ahead();
+        }
         let rows = &self.part.rows[..self.left.end];
         let mut at = self.left.start;
         while rows.get(at)?.version > self.version {
@@ -195,6 +207,20 @@ impl<'a> PartCursor<'a> {
         }
         self.left.start = next;
         Some(at)
+    }
+
+    /// Rows point anywhere in memory. Reading a few of those to come at once lets the processor
+    /// fetch them together instead of one after the other.
+    fn touch_ahead(&mut self) {
+        let begin = self.left.start + TOUCHED_ROWS;
+        let end = (begin + TOUCHED_ROWS).min(self.left.end);
+        self.touched = self.left.start + TOUCHED_ROWS;
+        for row in self.part.rows.get(begin..end).unwrap_or_default() {
+            let bytes = chunk_of(&self.part.chunks, row.chunk);
+            for line in (0..TOUCHED_BYTES).step_by(CACHE_LINE_BYTES) {
+                std::hint::black_box(bytes.get(index(row.at) + line));
+            }
+        }
     }
 
     fn backward(&mut self) -> Option<usize> {
