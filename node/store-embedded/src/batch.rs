@@ -44,9 +44,10 @@ pub(crate) struct Place {
 }
 
 impl Batch {
-    /// An empty batch in a buffer that is used again.
-    pub(crate) fn new(buffer: Vec<u8>) -> Self {
-        let mut batch = Self { record: buffer, ..Self::default() };
+    /// An empty batch in a buffer that is used again, with room for some rows.
+    pub(crate) fn new(buffer: Vec<u8>, rows: usize) -> Self {
+        let (rows, hashes) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut batch = Self { record: buffer, rows, hashes, ..Self::default() };
         record::start(&mut batch.record);
         batch
     }
@@ -231,14 +232,17 @@ impl Batch {
             self.sort();
         }
         let chunks = (&self.record[..], &self.extra[..], &self.taken[..]);
-        let mut kept = Vec::with_capacity(self.rows.len());
-        let mut rows = self.rows.iter().peekable();
-        while let Some(row) = rows.next() {
-            let same = |next: &&Row| same_key(row, next, |chunk| bytes_of(chunks, chunk));
-            if !rows.peek().is_some_and(same) {
-                kept.push(*row);
+        let mut kept = 0;
+        for position in 0..self.rows.len() {
+            let row = self.rows[position];
+            let next = self.rows.get(position + 1);
+            let same = |next: &Row| same_key(&row, next, |chunk| bytes_of(chunks, chunk));
+            if !next.is_some_and(same) {
+                self.rows[kept] = row;
+                kept += 1;
             }
         }
+        self.rows.truncate(kept);
         let (record, buffer) = if unpadded_bytes >= CHUNK_KEPT_BYTES {
             (Bytes::from(self.record), Vec::new())
         } else {
@@ -246,7 +250,7 @@ impl Batch {
         };
         let mut chunks = vec![record, Bytes::from(self.extra)];
         chunks.append(&mut self.taken);
-        (Part::new(kept, chunks), buffer)
+        (Part::new(self.rows, chunks), buffer)
     }
 }
 

@@ -16,6 +16,9 @@ const UNFILTERED_ROWS_MAX: usize = 16;
 /// Rows whose bytes are fetched together, and how many bytes of each.
 const TOUCHED_ROWS: usize = 8;
 const TOUCHED_BYTES: usize = 320;
+const KEY_TOUCHED_BYTES: usize = 128;
+/// Rows of a sort that are looked at together.
+const SORTED_ROWS: usize = 64;
 const CACHE_LINE_BYTES: usize = 64;
 /// Bits of the filter for each row.
 const FILTER_BITS: usize = 12;
@@ -56,8 +59,7 @@ impl Part {
             }));
         }
         chunks[0] = Bytes::from(copied);
-        // The sort is stable and knows runs that are in order already: newer versions stay first.
-        rows.sort_by(|first, second| by_key(first, second, |chunk| chunk_of(&chunks, chunk)));
+        sort(&mut rows, &chunks);
         forget_unseen(&mut rows, &chunks, published);
         rows.shrink_to_fit();
         Self::new(rows, chunks)
@@ -115,6 +117,42 @@ impl Part {
         let mut cursor = PartCursor { part: self, version, left, touched, present: None };
         cursor.advance(direction);
         cursor
+    }
+}
+
+/// Sorts rows by key. The sort is stable and knows runs that are in order already: of one key,
+/// newer versions stay first. Rows with equal prefixes are sorted group by group, because the
+/// rest of their keys must be fetched from memory, which is done ahead and together.
+fn sort(rows: &mut [Row], chunks: &[Bytes]) {
+    rows.sort_by_key(|row| row.prefix);
+    let (mut begin, mut touched) = (0, 0);
+    while begin < rows.len() {
+        if begin >= touched {
+            touched = begin + SORTED_ROWS;
+            for pair in rows[begin..].windows(2).take(SORTED_ROWS + TOUCHED_ROWS) {
+                if pair[0].prefix == pair[1].prefix {
+                    touch(&pair[0], chunks, KEY_TOUCHED_BYTES);
+                    touch(&pair[1], chunks, KEY_TOUCHED_BYTES);
+                }
+            }
+        }
+        let prefix = rows[begin].prefix;
+        let same = rows[begin + 1..].iter().take_while(|row| row.prefix == prefix).count();
+        let end = begin + 1 + same;
+        if same > 0 {
+            rows[begin..end]
+                .sort_by(|first, second| by_key(first, second, |chunk| chunk_of(chunks, chunk)));
+        }
+        begin = end;
+    }
+}
+
+/// Reads the bytes of a row that will be needed soon. Rows point anywhere in memory; reading
+/// several at once lets the processor fetch them together instead of one after the other.
+fn touch(row: &Row, chunks: &[Bytes], bytes: usize) {
+    let chunk = chunk_of(chunks, row.chunk);
+    for line in (0..bytes).step_by(CACHE_LINE_BYTES) {
+        std::hint::black_box(chunk.get(index(row.at) + line).copied());
     }
 }
 
@@ -209,17 +247,13 @@ impl<'a> PartCursor<'a> {
         Some(at)
     }
 
-    /// Rows point anywhere in memory. Reading a few of those to come at once lets the processor
-    /// fetch them together instead of one after the other.
+    /// Fetches the rows behind the next few.
     fn touch_ahead(&mut self) {
         let begin = self.left.start + TOUCHED_ROWS;
         let end = (begin + TOUCHED_ROWS).min(self.left.end);
         self.touched = self.left.start + TOUCHED_ROWS;
         for row in self.part.rows.get(begin..end).unwrap_or_default() {
-            let bytes = chunk_of(&self.part.chunks, row.chunk);
-            for line in (0..TOUCHED_BYTES).step_by(CACHE_LINE_BYTES) {
-                std::hint::black_box(bytes.get(index(row.at) + line));
-            }
+            touch(row, &self.part.chunks, TOUCHED_BYTES);
         }
     }
 

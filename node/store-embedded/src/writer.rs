@@ -160,11 +160,12 @@ impl Writer {
 
     fn resolve(&mut self, core: &Core, waiting: Vec<Pending>) -> Resolved {
         let bytes: usize = waiting.iter().map(Pending::record_bytes).sum();
+        let rows: usize = waiting.iter().map(|pending| pending.request.mutations.len()).sum();
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         buffer.reserve(bytes + RECORD_ALIGNMENT_BYTES);
         let mut resolved = Resolved {
-            batch: Batch::new(buffer),
+            batch: Batch::new(buffer, rows),
             version: self.version + 1,
             answers: Vec::with_capacity(waiting.len()),
             writing: 0,
