@@ -8,7 +8,10 @@ use crate::state::State;
 pub fn evolve(state: &mut State, event: &Event) {
     match event {
         Event::StayNoted { encounter, stay } => {
-            state.stays.insert((stay.patient.clone(), encounter.clone()), stay.clone());
+            let key = (stay.patient.clone(), encounter.clone());
+            let before = state.stays.insert(key, stay.clone());
+            state.movements_total += stay.movements.len();
+            state.movements_total -= before.map_or(0, |before| before.movements.len());
         }
         Event::BedStatusSet { bed, status, at } => {
             state.beds.insert(bed.clone(), (*status, *at));

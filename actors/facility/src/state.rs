@@ -6,12 +6,6 @@ use actors_core::stay::movement_order;
 
 pub use schema_types::facility::FacilityState as State;
 
-/// How many movements all stays have. Cost: one step per stay.
-#[must_use]
-pub fn movements_total(state: &State) -> usize {
-    state.stays.values().map(|stay| stay.movements.len()).sum()
-}
-
 /// What must hold of every state. Cost: one step per movement.
 ///
 /// # Errors
@@ -23,7 +17,11 @@ pub fn validate(state: &State) -> Result<(), &'static str> {
     if !in_order {
         return Err("FAC-1: movements are not in canonical order");
     }
-    if state.stays.len() > STAYS_MAX || movements_total(state) > MOVEMENTS_MAX {
+    let movements: usize = state.stays.values().map(|stay| stay.movements.len()).sum();
+    if movements != state.movements_total {
+        return Err("FAC-1: the movements were not counted along");
+    }
+    if state.stays.len() > STAYS_MAX || movements > MOVEMENTS_MAX {
         return Err("FAC-7: more stays than the limit");
     }
     if state.beds.len() > BEDS_MAX || state.resources.len() > RESOURCES_MAX {

@@ -82,6 +82,9 @@ pub struct FacilityState {
     pub beds: BTreeMap<BedKey, (BedStatus, Timestamp)>,
     /// Current versions of stored FHIR resources.
     pub resources: BTreeMap<ResourceKey, ResourceMeta>,
+    /// Movements of all stays: counted along, because each new one is held against a limit. Not
+    /// stored, as it follows from the stays.
+    pub movements_total: usize,
 }
 
 /// What other entities tell a facility, by outbox.

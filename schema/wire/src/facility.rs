@@ -142,8 +142,10 @@ fn write_state(mut builder: wire::facility_state::Builder<'_>, state: &FacilityS
 }
 
 fn read_state(reader: wire::facility_state::Reader<'_>) -> Result<FacilityState, WireError> {
+    let stays = read_map(reader.get_stays(), read_stay_entry, "stay")?;
     Ok(FacilityState {
-        stays: read_map(reader.get_stays(), read_stay_entry, "stay")?,
+        movements_total: stays.values().map(|stay| stay.movements.len()).sum(),
+        stays,
         beds: read_map(reader.get_beds(), read_bed, "bed")?,
         resources: read_map(reader.get_resources(), read_resource_entry, "resource")?,
     })

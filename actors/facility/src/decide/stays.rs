@@ -6,7 +6,7 @@ use crate::Facility;
 use crate::command::Reply;
 use crate::event::Event;
 use crate::limits::{MOVEMENTS_MAX, MOVEMENTS_PER_STAY_MAX, NAME_BYTES_MAX, STAYS_MAX};
-use crate::state::{State, movements_total};
+use crate::state::State;
 use actors_core::stay::movement_order;
 use actors_core::{AuditNote, Context, Decision, Rejection};
 use schema_types::audit::AuditAction;
@@ -47,7 +47,7 @@ fn exceeds_limits(state: &State, known: Option<&Stay>, stay: &Stay) -> bool {
     is_one_too_many
         || stay.movements.len() > MOVEMENTS_PER_STAY_MAX
         || stay.movements.iter().any(has_long_name)
-        || (added > 0 && movements_total(state) + added > MOVEMENTS_MAX)
+        || (added > 0 && state.movements_total + added > MOVEMENTS_MAX)
 }
 
 fn has_long_name(movement: &Movement) -> bool {

@@ -104,11 +104,13 @@ pub(crate) fn facility_states() -> Vec<Named<FacilityState>> {
     use BedStatus::{Blocked, Cleaning, Closed, Dirty, Ready, Reserved};
     let beds = [Ready, Reserved, Dirty, Cleaning, Blocked, Closed];
     let encounter = || EncounterId::new("V0004711");
+    let stays: BTreeMap<_, _> = ["NGH.700001", "NGH.700002"]
+        .into_iter()
+        .map(|key| ((patient(key), encounter()), stay(key)))
+        .collect();
     let full = FacilityState {
-        stays: ["NGH.700001", "NGH.700002"]
-            .into_iter()
-            .map(|key| ((patient(key), encounter()), stay(key)))
-            .collect(),
+        movements_total: stays.values().map(|stay| stay.movements.len()).sum(),
+        stays,
         beds: beds
             .into_iter()
             .zip(1_i64..)

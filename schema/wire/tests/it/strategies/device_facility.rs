@@ -6,6 +6,7 @@ use schema_types::facility::{
     BedKey, BedStatus, FacilityEvent, FacilityNotice, FacilityState, Stay,
 };
 use schema_types::ids::{EncounterId, EntityId};
+use std::collections::BTreeMap;
 
 impl Tape {
     fn summary(&mut self) -> SampleSummary {
@@ -92,8 +93,10 @@ impl Tape {
     }
 
     pub(crate) fn facility_state(&mut self) -> FacilityState {
+        let stays: BTreeMap<_, Stay> = self.map(Self::stay_entry);
         FacilityState {
-            stays: self.map(Self::stay_entry),
+            movements_total: stays.values().map(|stay| stay.movements.len()).sum(),
+            stays,
             beds: self.map(|tape| (tape.bed(), (tape.bed_status(), tape.time()))),
             resources: self.map(Self::resource_entry),
         }
