@@ -5,6 +5,7 @@ use crate::audit_log::entity_ref;
 use crate::blob;
 use crate::error::SubmitError;
 use crate::limits::{RECENT_COMMANDS_KEPT, SENDS_PER_COMMAND_MAX};
+use crate::live::{self, LastRow};
 use crate::load::{self, Loaded};
 use crate::metrics::Metrics;
 use crate::node::NodeInner;
@@ -35,6 +36,8 @@ pub(crate) struct Decider<E: Entity> {
     /// Bytes of journal rows behind the snapshot, and those of the snapshot.
     journal_bytes: usize,
     snapshot_bytes: usize,
+    /// What live queries are told of the entity.
+    live_row: LastRow,
     /// Due times by timer name, loaded at the first use.
     timers: Option<BTreeMap<String, i64>>,
 }
@@ -117,6 +120,7 @@ impl<E: Entity> Decider<E> {
             recent: VecDeque::new(),
             journal_bytes: 0,
             snapshot_bytes: 0,
+            live_row: LastRow::Unknown,
             timers: None,
         }
     }
@@ -127,6 +131,7 @@ impl<E: Entity> Decider<E> {
         self.sequence = loaded.sequence;
         self.events_since_snapshot = loaded.events_since_snapshot;
         self.generation += 1;
+        self.live_row = LastRow::Unknown;
         self.recent.clear();
         self.timers = None;
     }
@@ -151,6 +156,7 @@ impl<E: Entity> Decider<E> {
         self.sequence = mark.sequence;
         self.events_since_snapshot = mark.events_since_snapshot;
         self.journal_bytes = mark.journal_bytes;
+        self.live_row = LastRow::Unknown;
         self.timers = mark.timers;
         self.recent = mark.recent;
     }
@@ -298,6 +304,9 @@ impl<E: Entity> Decider<E> {
 
         for event in &events {
             E::evolve(&mut self.state, event);
+        }
+        if !events.is_empty() {
+            mutations.extend(live::changed_row::<E>(&entity, &self.state, &mut self.live_row));
         }
         let count = events.len();
         self.sequence += u64::try_from(count).unwrap_or(0);

@@ -1,5 +1,6 @@
 //! The shell over the in-memory store: what callers may rely on.
 
+mod pipeline;
 mod world;
 
 use crate::load;
