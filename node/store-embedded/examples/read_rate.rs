@@ -1,6 +1,6 @@
-//! Measures reads on the real disk: `read_rate DIRECTORY [ROWS] [OVERLAY_MB]`. Fills a store with
-//! rows of about 130 bytes, then reads absent and present keys, scans everything with one and
-//! with two threads, closes, opens again. With a large overlay everything stays in memory.
+//! Measures reads on the real disk: `read_rate DIRECTORY [ROWS] [OVERLAY_MB]`. Fills a new store with
+//! rows of about 130 bytes, then reads absent and present keys, scans a quarter with one and with
+//! two threads, closes, opens again. With a large overlay everything stays in memory.
 
 #![expect(clippy::print_stdout, reason = "this program reports to its caller")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actors_store::{CommitRequest, KeyRange, Mutation, RangeQuery, Snapshot, Store};
 use futures::FutureExt;
@@ -18,7 +18,7 @@ use node_env::real::{RealClock, RealDisk, RealRng, ThreadSpawner};
 use node_store_embedded::{EmbeddedStore, Environment, Execution, Options};
 
 const ROWS_PER_COMMIT: u64 = 2_500;
-const GETS: u64 = 300_000;
+const GETS: u64 = 100_000;
 
 fn open(options: &Options) -> EmbeddedStore {
     let environment = Environment {
@@ -41,9 +41,12 @@ fn main() {
         options.overlay_bytes = megabytes.parse::<usize>().unwrap() << 20;
     }
     let store = open(&options);
-    let begun = Instant::now();
-    fill(&store, rows);
-    println!("filled in {:?}", begun.elapsed());
+    let snapshot = store.begin().now_or_never().unwrap().unwrap();
+    if snapshot.get(key(rows - 1).as_bytes()).now_or_never().unwrap().unwrap().is_none() {
+        let begun = Instant::now();
+        fill(&store, rows);
+        println!("filled in {:?}", begun.elapsed());
+    }
     measure(&store, rows);
     if std::env::args().len() > 4 {
         println!("killed");
@@ -73,6 +76,12 @@ fn fill(store: &EmbeddedStore, rows: u64) {
     }
 }
 
+/// CPU of this thread so far; exact to some milliseconds.
+fn own_cpu() -> Duration {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(times.split_whitespace().next().unwrap().parse().unwrap())
+}
+
 fn measure(store: &EmbeddedStore, rows: u64) {
     let begin = || store.begin().now_or_never().unwrap().unwrap();
     let rng = SeededRng::new(2);
@@ -82,13 +91,13 @@ fn measure(store: &EmbeddedStore, rows: u64) {
             .map(|number| if present { key(number) } else { key(number).replace("MRN", "NRM") })
             .collect();
         let snapshot = begin();
-        let begun = Instant::now();
+        let begun = own_cpu();
         let found = keys
             .iter()
             .filter(|key| snapshot.get(key.as_bytes()).now_or_never().unwrap().unwrap().is_some());
         assert_eq!(found.count(), if present { keys.len() } else { 0 });
-        let each = begun.elapsed() / u32::try_from(GETS).unwrap();
-        println!("  get of a {what} key: {each:?}");
+        let each = (own_cpu() - begun) / u32::try_from(GETS).unwrap();
+        println!("  get of a {what} key: {each:?} of CPU");
     }
     for threads in [1_u8, 2] {
         let snapshot = begin();
@@ -104,18 +113,18 @@ fn measure(store: &EmbeddedStore, rows: u64) {
                 .collect();
             parts.into_iter().map(|part| part.join().unwrap()).sum()
         });
-        assert_eq!(counted, rows);
+        assert!(counted > 0 && counted <= rows);
         let elapsed = begun.elapsed();
-        let rate = u128::from(rows) * 1_000_000 / elapsed.as_micros().max(1);
-        println!("  scan by {threads} threads: {elapsed:?}, {rate} rows/s");
+        let rate = u128::from(counted) * 1_000_000 / elapsed.as_micros().max(1);
+        println!("  scan of {counted} rows by {threads} threads: {elapsed:?}, {rate} rows/s");
     }
 }
 
-/// Counts the rows of one of several equal parts of the keys.
+/// Counts the rows of one of several equal parts of a quarter of the keys.
 fn scan(snapshot: &dyn Snapshot, part: u8, parts: u8) -> u64 {
-    let bound = |part: u8| format!("x/{:x}", u32::from(part) * 16 / u32::from(parts));
-    let end = if part + 1 == parts { "y".to_owned() } else { bound(part + 1) };
-    let mut next = Some(RangeQuery::forward(KeyRange::new(bound(part), end), 10_000));
+    let bound = |part: u8| format!("x/{:x}", u32::from(part) * 4 / u32::from(parts));
+    let range = KeyRange::new(bound(part), bound(part + 1));
+    let mut next = Some(RangeQuery::forward(range, 10_000));
     let mut count = 0;
     while let Some(query) = next {
         let page = snapshot.range(query.clone()).now_or_never().unwrap().unwrap();

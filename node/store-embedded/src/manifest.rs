@@ -15,8 +15,11 @@ use crate::error::{OpenError, Problem};
 pub(crate) const MANIFEST: &str = "MANIFEST";
 const MANIFEST_NEW: &str = "MANIFEST.new";
 const MAGIC: u64 = 0x3146_494E_414D_4445;
-/// Format of all files of a data directory.
-pub(crate) const FORMAT: u32 = 1;
+/// Format of all files of a data directory, as written. Since 2 the filters of new runs lie in
+/// blocks; a run says itself which kind it has.
+pub(crate) const FORMAT: u32 = 2;
+/// Oldest format that is read.
+const FORMAT_OLDEST: u32 = 1;
 /// Longest manifest that is read, in bytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
@@ -79,7 +82,7 @@ impl Manifest {
             return None;
         }
         let found = reader.u32()?;
-        if found != FORMAT {
+        if !(FORMAT_OLDEST..=FORMAT).contains(&found) {
             return Some(Err(OpenError::UnknownFormat { found, known: FORMAT }));
         }
         let count = reader.u32()?;
@@ -186,6 +189,22 @@ mod tests {
             let damaged = disk.fork(1);
             damaged.flip_bit(&path, offset, 3);
             assert!(read(&damaged, &directory).is_err(), "{offset}");
+        }
+    }
+
+    #[test]
+    fn older_formats_are_read_and_newer_ones_are_named() {
+        for (format, expected) in [
+            (FORMAT_OLDEST, Ok(sample())),
+            (FORMAT, Ok(sample())),
+            (FORMAT + 1, Err(OpenError::UnknownFormat { found: FORMAT + 1, known: FORMAT })),
+        ] {
+            let mut bytes = sample().encode();
+            bytes[8..12].copy_from_slice(&format.to_le_bytes());
+            let end = bytes.len() - 4;
+            let crc = checksum(&[&bytes[..end]]);
+            bytes[end..].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(Manifest::decode(&Bytes::from(bytes)), expected);
         }
     }
 }

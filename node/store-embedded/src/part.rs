@@ -21,7 +21,7 @@ const KEY_TOUCHED_BYTES: usize = 128;
 const SORTED_ROWS: usize = 64;
 const CACHE_LINE_BYTES: usize = 64;
 /// Bits of the filter for each row.
-const FILTER_BITS: usize = 12;
+const FILTER_BITS: usize = 16;
 
 /// See the module.
 pub(crate) struct Part {

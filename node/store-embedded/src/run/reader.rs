@@ -10,10 +10,11 @@ use bytes::Bytes;
 use node_env::{Disk, DiskError, DiskFile, OpenMode};
 
 use super::cursor::{self, RunCursor};
-use super::{CLEARED, MAGIC, TRAILER_BYTES, file_name, filter, part_checksum};
+use super::filter::{self, Layout};
+use super::{CLEARED, MAGIC, MAGIC_FIRST, TRAILER_BYTES, file_name, part_checksum};
 use crate::codec::{Fields, Reader, index, to_usize};
 use crate::merge::Direction;
-use crate::row::Wanted;
+use crate::row::{Prefix, Wanted};
 
 const CRC_BYTES: usize = 4;
 
@@ -33,6 +34,7 @@ pub(crate) enum Damage {
 
 #[derive(Debug, Clone)]
 struct BlockEntry {
+    prefix: Prefix,
     first_key: Bytes,
     offset: u64,
     length: u32,
@@ -46,6 +48,7 @@ pub(crate) struct Run {
     file: Arc<dyn DiskFile>,
     blocks: Vec<BlockEntry>,
     filter: Bytes,
+    layout: Layout,
 }
 
 impl Run {
@@ -64,8 +67,13 @@ impl Run {
         let mut number =
             || reader.u64().ok_or(Damage::Bytes { offset: at, what: "the trailer is too short" });
         let (magic, found) = (number()?, number()?);
-        if magic != MAGIC || found != id {
-            return Err(Damage::Bytes { offset: at, what: "the trailer is not of this run" });
+        let layout = match magic {
+            MAGIC => Layout::Blocked,
+            MAGIC_FIRST => Layout::Scattered,
+            _other => return Err(not_of_this_run(at)),
+        };
+        if found != id {
+            return Err(not_of_this_run(at));
         }
         let count = number()?;
         let (index_at, index_bytes) = (number()?, number()?);
@@ -74,15 +82,18 @@ impl Run {
         let filter = part(filter_at, to_usize(filter_bytes))?;
         let blocks = parse_index(index_part)
             .ok_or(Damage::Bytes { offset: index_at, what: "the index makes no sense" })?;
-        Ok(Self { id, bytes, count, file, blocks, filter })
+        Ok(Self { id, bytes, count, file, blocks, filter, layout })
     }
 
     /// Newest entry for a key in this run; the inner `None` is a cleared key.
     pub(crate) fn get(&self, wanted: &Wanted<'_>) -> Result<Option<Option<Bytes>>, ReadError> {
-        if !filter::may_contain(&self.filter, wanted.hash) {
+        if !filter::may_contain(&self.filter, self.layout, wanted.hash) {
             return Ok(None);
         }
-        let after = self.blocks.partition_point(|block| block.first_key.as_ref() <= wanted.key);
+        let after = self.blocks.partition_point(|block| {
+            block.prefix < wanted.prefix
+                || (block.prefix == wanted.prefix && *block.first_key <= *wanted.key)
+        });
         let Some(position) = after.checked_sub(1) else { return Ok(None) };
         let payload = self.payload(position).map_err(|damage| self.read_error(damage))?;
         find(&payload, wanted.key).map_err(|()| self.read_error(self.senseless(position)))
@@ -135,6 +146,10 @@ impl Run {
     }
 }
 
+fn not_of_this_run(offset: u64) -> Damage {
+    Damage::Bytes { offset, what: "the trailer is not of this run" }
+}
+
 fn read_part(
     file: &dyn DiskFile,
     (id, file_bytes): (u64, u64),
@@ -165,7 +180,8 @@ fn parse_index(index: Bytes) -> Option<Vec<BlockEntry>> {
     while !reader.is_empty() {
         let key_bytes = reader.u32()?;
         let (offset, length) = (reader.u64()?, reader.u32()?);
-        blocks.push(BlockEntry { first_key: reader.take32(key_bytes)?, offset, length });
+        let first_key = reader.take32(key_bytes)?;
+        blocks.push(BlockEntry { prefix: Prefix::of(&first_key), first_key, offset, length });
     }
     Some(blocks)
 }
