@@ -60,7 +60,7 @@ pub const LOG_SEGMENTS_MAX: u64 = 16;
 /// Target size of a block of a run, in bytes.
 pub const RUN_BLOCK_BYTES: usize = 8 << 10;
 /// Runs of similar size that are merged into one.
-pub const RUNS_MERGED: usize = 4;
+pub const RUNS_MERGED: usize = 6;
 /// Alignment of log records, in bytes: no write touches a page that holds an acknowledged one.
 pub const RECORD_ALIGNMENT_BYTES: usize = 4_096;
 

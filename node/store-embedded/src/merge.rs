@@ -27,7 +27,15 @@ pub(crate) enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn entry(&self) -> Option<(Prefix, Entry<'_>)> {
+    /// Prefix of the present key; reads no other memory.
+    fn prefix(&self) -> Option<Prefix> {
+        match self {
+            Self::Part(cursor) => cursor.prefix(),
+            Self::Run(cursor) => cursor.prefix(),
+        }
+    }
+
+    fn entry(&self) -> Option<Entry<'_>> {
         match self {
             Self::Part(cursor) => cursor.entry(),
             Self::Run(cursor) => cursor.entry(),
@@ -57,8 +65,7 @@ pub(crate) struct Merge<'a> {
 impl<'a> Merge<'a> {
     /// Sources from the newest to the oldest.
     pub(crate) fn new(sources: Vec<Source<'a>>, direction: Direction) -> Self {
-        let heads = sources.iter().map(|source| source.entry().map(|(prefix, ..)| prefix));
-        let heads: Vec<Option<Prefix>> = heads.collect();
+        let heads: Vec<Option<Prefix>> = sources.iter().map(Source::prefix).collect();
         let heap = (0..sources.len()).filter(|position| heads[*position].is_some()).collect();
         let prefixes = heads.into_iter().map(Option::unwrap_or_default).collect();
         let mut merge = Self { sources, prefixes, heap, direction };
@@ -70,8 +77,7 @@ impl<'a> Merge<'a> {
 
     /// The present key with its value, or with the mark that it was cleared.
     pub(crate) fn entry(&self) -> Option<Entry<'_>> {
-        let (_, entry) = self.sources[*self.heap.first()?].entry()?;
-        Some(entry)
+        self.sources[*self.heap.first()?].entry()
     }
 
     /// Goes to the next key, past older entries of the present one.
@@ -97,8 +103,8 @@ impl<'a> Merge<'a> {
     fn step(&mut self, position: usize) -> Result<(), ReadError> {
         let source = self.heap[position];
         self.sources[source].advance(self.direction)?;
-        match self.sources[source].entry() {
-            Some((prefix, ..)) => self.prefixes[source] = prefix,
+        match self.sources[source].prefix() {
+            Some(prefix) => self.prefixes[source] = prefix,
             None => {
                 self.heap.swap_remove(position);
             }
@@ -109,7 +115,7 @@ impl<'a> Merge<'a> {
 
     fn by_key(&self, first: usize, second: usize) -> Ordering {
         self.prefixes[first].cmp(&self.prefixes[second]).then_with(|| {
-            let key = |source: usize| self.sources[source].entry().map(|(_, (key, _))| key);
+            let key = |source: usize| self.sources[source].entry().map(|(key, _)| key);
             key(first).cmp(&key(second))
         })
     }

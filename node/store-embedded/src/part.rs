@@ -273,11 +273,16 @@ impl<'a> PartCursor<'a> {
         None
     }
 
-    /// Prefix of the key, and the present entry.
-    pub(crate) fn entry(&self) -> Option<(Prefix, Entry<'a>)> {
+    /// Prefix of the present key.
+    pub(crate) fn prefix(&self) -> Option<Prefix> {
+        self.present.map(|present| self.part.rows[present].prefix)
+    }
+
+    /// The present entry.
+    pub(crate) fn entry(&self) -> Option<Entry<'a>> {
         let part = self.part;
         let row = &part.rows[self.present?];
         let bytes = chunk_of(&part.chunks, row.chunk);
-        Some((row.prefix, (row.key(bytes), row.value(bytes))))
+        Some((row.key(bytes), row.value(bytes)))
     }
 }

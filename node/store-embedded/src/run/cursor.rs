@@ -71,10 +71,15 @@ impl<'a> RunCursor<'a> {
         Self { run, range, lenient, blocks, block, spans, left: 0..0, present: None }
     }
 
-    /// Prefix of the key, and the present entry.
-    pub(crate) fn entry(&self) -> Option<(Prefix, Entry<'_>)> {
-        let (prefix, span) = self.present.as_ref()?;
-        Some((*prefix, (span.key(&self.block), span.value(&self.block))))
+    /// Prefix of the present key.
+    pub(crate) fn prefix(&self) -> Option<Prefix> {
+        self.present.as_ref().map(|(prefix, _)| *prefix)
+    }
+
+    /// The present entry.
+    pub(crate) fn entry(&self) -> Option<Entry<'_>> {
+        let (_, span) = self.present.as_ref()?;
+        Some((span.key(&self.block), span.value(&self.block)))
     }
 
     /// Goes to the next entry; after a damaged block there is none.

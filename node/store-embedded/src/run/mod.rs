@@ -96,7 +96,7 @@ mod tests {
             for direction in [Direction::Forward, Direction::Backward] {
                 let mut cursor = run.cursor(&range, direction, false).unwrap();
                 for number in &kept {
-                    let (_, (found, stored)) = cursor.entry().unwrap();
+                    let (found, stored) = cursor.entry().unwrap();
                     assert_eq!((found, stored), (&key(*number)[..], value(*number).as_deref()));
                     cursor.advance(direction).unwrap();
                 }
