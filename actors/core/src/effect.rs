@@ -3,7 +3,7 @@
 use schema_types::clinical::{Observation, ResourceMeta};
 use schema_types::device::DeviceNotice;
 use schema_types::facility::FacilityNotice;
-use schema_types::ids::EntityId;
+use schema_types::ids::{EntityId, ObservationId};
 use schema_types::patient::PatientNotice;
 use schema_types::time::Timestamp;
 
@@ -45,6 +45,12 @@ pub enum IndexEntry {
         resource_type: String,
         /// The logical id.
         id: String,
+    },
+    /// An observation of this entity is a FHIR resource whose versions are in the entity's journal:
+    /// the row names the one that the first event of this command begins.
+    Observation {
+        /// The logical id.
+        id: ObservationId,
     },
     /// This entity has at least one open alert.
     OpenAlerts,

@@ -2,7 +2,7 @@
 //! batch of writes amounts to. The same rules for every entity; what a resource means is not here.
 
 use crate::effect::{Effect, IndexEntry, ResourceBody};
-use schema_types::clinical::{Code, ResourceKey, ResourceMeta};
+use schema_types::clinical::{Code, Observation, ObservationStatus, ResourceKey, ResourceMeta};
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::MessageDigest;
 use schema_types::phi::Phi;
@@ -236,6 +236,40 @@ pub fn find<'a>(
         return Err(ErrorCode::FhirGone);
     }
     Ok(meta)
+}
+
+/// What is known of an observation that is a resource because of an event that recorded it: the
+/// event's place in the journal is its version.
+#[must_use]
+pub fn observation_meta(
+    observation: &Observation,
+    version: u64,
+    updated_at: Timestamp,
+) -> ResourceMeta {
+    let coded = |code: &str| Code { code: code.to_owned(), ..Code::default() };
+    let status = match observation.status {
+        ObservationStatus::Preliminary => "preliminary",
+        ObservationStatus::Final => "final",
+        ObservationStatus::Corrected => "corrected",
+        ObservationStatus::Withdrawn => "entered-in-error",
+    };
+    ResourceMeta {
+        key: ResourceKey {
+            resource_type: "Observation".to_owned(),
+            id: observation.id.as_str().to_owned(),
+        },
+        version,
+        updated_at,
+        deleted: false,
+        digest: observation.provenance.message,
+        date: Some(observation.effective_at),
+        codes: vec![observation.code.clone()],
+        categories: match observation.category.as_str() {
+            "" => Vec::new(),
+            category => vec![coded(category)],
+        },
+        status: status.to_owned(),
+    }
 }
 
 /// Current resources of some types (none named: all), by key; deleted ones are left out.

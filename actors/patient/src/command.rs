@@ -11,7 +11,7 @@ use schema_types::patient::{
     PatientState,
 };
 use schema_types::phi::Phi;
-use schema_types::score::{Score, ScoreModel};
+use schema_types::score::{Score, ScoreModel, ScoreResult};
 use schema_types::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -287,7 +287,7 @@ pub struct Changes {
     /// Movements recorded.
     pub movements_recorded: u32,
     /// Results of models that changed, in order.
-    pub scores: Vec<Score>,
+    pub scores: Vec<ScoreResult>,
     /// Alerts that were raised, changed or resolved, as they are afterwards.
     pub alerts: Vec<Alert>,
 }
@@ -310,7 +310,7 @@ pub enum TimelineItem {
         value: MeasuredValue,
     },
     /// The current result of a model.
-    Score(Box<Score>),
+    Score(ScoreResult),
     /// An alert, open or recently resolved, at the time when it was raised.
     Alert(Box<Alert>),
     /// A resource with a clinical date.
@@ -336,6 +336,11 @@ impl TimelineItem {
 pub struct Explanation {
     /// The result, with model version, parts and what was missing.
     pub score: Score,
+    /// Whether every part had a usable input.
+    pub complete: bool,
+    /// Whether the parts were found again. `false`: the version of the model that made the result
+    /// is not built in, so `score` has no parts and there are no inputs.
+    pub replayed: bool,
     /// Every input of every part, in the order of the parts.
     pub inputs: Vec<ExplainedInput>,
     /// The open alert that this model raised.

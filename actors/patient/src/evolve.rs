@@ -9,6 +9,7 @@ pub(crate) mod scores;
 mod stays;
 
 pub(crate) use demographics::apply_patch;
+pub(crate) use scores::Ground;
 pub(crate) use stays::{REWRITABLE, is_rewritable, position_of};
 
 use crate::event::{Event, LinkRole};
@@ -18,17 +19,20 @@ use crate::view::{Timeline, View};
 
 /// Folds one event into the state (DET-1).
 pub fn evolve(state: &mut State, event: &Event) {
+    for model in Ground::of(state).falls_with(event) {
+        state.scores.remove(model);
+    }
     match event {
         Event::ScoreRecorded { score } => {
             let is_future = View::of(state, Timeline::Future).is_input_of(score);
-            let current = state.scores.get(&score.model);
-            let current_is_future =
-                current.is_some_and(|old| View::of(state, Timeline::Future).is_input_of(old));
-            scores::record(&mut state.scores, score, is_future, current_is_future);
+            scores::record(&mut state.scores, &score.result(is_future));
+        }
+        Event::ObservationRecorded { observation, recorded_at, future_dated, .. } => {
+            measures::evolve_observation_recorded(state, observation, *recorded_at, *future_dated);
         }
         Event::DemographicsStated { .. }
         | Event::MovementRecorded { .. }
-        | Event::ObservationRecorded { .. }
+        | Event::ScoresRecorded { .. }
         | Event::AlertRaised { .. }
         | Event::AlertSuppressed { .. }
         | Event::AlertSeverityChanged { .. }
@@ -47,7 +51,8 @@ pub fn evolve(state: &mut State, event: &Event) {
 }
 
 /// Folds an event that concerns one part only, also into a state that holds no other part: the
-/// draft of a decision copies only what it changes. A score is the exception, see [`evolve`].
+/// draft of a decision copies only what it changes. Values and what falls with them are not folded
+/// here, see [`evolve`].
 pub(crate) fn evolve_part(state: &mut State, event: &Event) {
     match event {
         Event::DemographicsStated { registration, patch, stated_at } => {
@@ -56,11 +61,9 @@ pub(crate) fn evolve_part(state: &mut State, event: &Event) {
         Event::MovementRecorded { encounter, movement } => {
             stays::evolve_movement_recorded(state, encounter, movement);
         }
-        Event::ObservationRecorded { observation, recorded_at, future_dated } => {
-            measures::evolve_observation_recorded(state, observation, *recorded_at, *future_dated);
-        }
-        Event::ScoreRecorded { score } => {
-            scores::record(&mut state.scores, score, false, false);
+        Event::ObservationRecorded { .. } | Event::ScoreRecorded { .. } => {}
+        Event::ScoresRecorded { results } => {
+            results.iter().for_each(|result| scores::record(&mut state.scores, result));
         }
         Event::AlertRaised { .. }
         | Event::AlertSuppressed { .. }

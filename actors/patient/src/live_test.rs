@@ -42,7 +42,8 @@ fn observed(measure: Measure, value: &str, minutes: i64, future_dated: bool) -> 
         issues: Vec::new(),
     };
     let recorded_at = minute(minutes);
-    Event::ObservationRecorded { observation: Box::new(observation), recorded_at, future_dated }
+    let observation = Box::new(observation);
+    Event::ObservationRecorded { observation, recorded_at, future_dated, as_resource: false }
 }
 
 fn moved(kind: MovementKind, class: EncounterClass, minutes: i64) -> Event {

@@ -1,12 +1,12 @@
 //! The rules that every state keeps, checked after each event in debug builds and in tests. Rules
 //! about decisions (who pages, what is sent) are not visible in a state and are tested elsewhere.
 
-use crate::evolve::measures::value_order;
 use crate::evolve::{is_rewritable, position_of};
 use crate::limits::{HISTORY_VALUES_MAX, RESOLVED_ALERTS_MAX};
 use crate::state::State;
 use actors_core::stay::fold_stay;
-use schema_types::patient::{AlertStatus, Encounter, EncounterStatus, MeasuredValue};
+use schema_types::history::{Series, value_order};
+use schema_types::patient::{AlertStatus, Encounter, EncounterStatus};
 use std::collections::BTreeSet;
 
 /// A broken rule of the state, by its id in the README.
@@ -32,6 +32,7 @@ pub fn validate(state: &State) -> Result<(), Violation> {
         check_values(values)?;
         rule(!values.is_empty(), "PAT-3", "a measure without values is listed")?;
     }
+    rule(state.measures.is_consistent(), "PAT-3", "the index does not agree with the values")?;
     for link in state.links.values() {
         link.contributions.values().try_for_each(|values| check_values(values))?;
     }
@@ -86,8 +87,8 @@ fn check_alerts(state: &State) -> Result<(), Violation> {
     rule(count <= RESOLVED_ALERTS_MAX, "PAT-2", "too many resolved alerts")
 }
 
-fn check_values(values: &[MeasuredValue]) -> Result<(), Violation> {
-    let in_order = values.windows(2).all(|pair| value_order(&pair[0]) < value_order(&pair[1]));
+fn check_values(values: &Series) -> Result<(), Violation> {
+    let in_order = values.iter().is_sorted_by(|one, next| value_order(one) < value_order(next));
     rule(in_order, "PAT-3", "values are out of order")?;
     let ids: BTreeSet<_> = values.iter().map(|value| &value.observation).collect();
     rule(ids.len() == values.len(), "PAT-3", "an observation stands twice")?;

@@ -1,17 +1,17 @@
 //! What models may see of a patient: own values and those of retired records, on one timeline.
 //! Future-dated values are only ever combined with each other (PAT-4).
 
-use crate::evolve::measures::{WITHDRAWN_AT, value_order};
+use crate::evolve::measures::WITHDRAWN_AT;
+use crate::person::person_at;
 use crate::state::State;
-use actors_risk::History;
+use actors_risk::{Evaluation, History};
+use schema_types::history::{Measures, Series, value_order};
 use schema_types::ids::EntityId;
 use schema_types::measure::Measure;
 use schema_types::patient::{Link, MeasuredValue};
-use schema_types::score::{Score, ScoreInput, ScoreModel};
+use schema_types::score::{Score, ScoreInput, ScoreModel, ScoreResult};
 use schema_types::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
-
-type Values = BTreeMap<Measure, Vec<MeasuredValue>>;
+use std::collections::BTreeMap;
 
 /// Which values are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +22,47 @@ pub enum Timeline {
     Future,
 }
 
+/// What a decision has made of the values of a measure so far.
+#[derive(Debug)]
+pub(crate) enum Changed {
+    /// One value joined behind all others, and the oldest ones left.
+    Appended {
+        /// How many left.
+        left: usize,
+        /// The value that joined.
+        value: MeasuredValue,
+    },
+    /// Anything else: all values.
+    Replaced(Series),
+}
+
+/// Values oldest first, as up to three runs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Values<'a> {
+    runs: [&'a [MeasuredValue]; 3],
+}
+
+impl<'a> Values<'a> {
+    fn of(series: &'a Series, left: usize, joined: &'a [MeasuredValue]) -> Self {
+        let (older, newer) = series.as_slices();
+        let left_of_older = left.min(older.len());
+        let left_of_newer = (left - left_of_older).min(newer.len());
+        Self { runs: [&older[left_of_older..], &newer[left_of_newer..], joined] }
+    }
+
+    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = &'a MeasuredValue> {
+        let [older, newer, joined] = self.runs;
+        older.iter().chain(newer).chain(joined)
+    }
+}
+
 /// The values of one timeline: own ones joined with contributions of retired records.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     /// Values that a decision has not touched.
-    base: &'a Values,
-    /// Values that it has, and which measures those are.
-    changed: Option<(&'a BTreeSet<Measure>, &'a Values)>,
+    base: &'a Measures,
+    /// What a decision has touched.
+    changed: &'a [(Measure, Changed)],
     links: &'a BTreeMap<EntityId, Link>,
     timeline: Timeline,
 }
@@ -37,52 +71,79 @@ impl<'a> View<'a> {
     /// A view of a state.
     #[must_use]
     pub const fn of(state: &'a State, timeline: Timeline) -> Self {
-        Self { base: &state.measures, changed: None, links: &state.links, timeline }
+        Self { base: &state.measures, changed: &[], links: &state.links, timeline }
     }
 
-    /// A view of a state of which some measures were replaced.
+    /// A view of a state of which some measures were changed.
     pub(crate) const fn of_changed(
         base: &'a State,
-        changed: (&'a BTreeSet<Measure>, &'a Values),
+        changed: &'a [(Measure, Changed)],
         links: &'a BTreeMap<EntityId, Link>,
         timeline: Timeline,
     ) -> Self {
-        Self { base: &base.measures, changed: Some(changed), links, timeline }
+        Self { base: &base.measures, changed, links, timeline }
     }
 
     /// This record's own values of a measure, both timelines, oldest first.
     #[must_use]
-    pub(crate) fn own(&self, measure: Measure) -> &'a [MeasuredValue] {
-        let values = match self.changed {
-            Some((touched, changed)) if touched.contains(&measure) => changed.get(&measure),
-            Some(_) | None => self.base.get(&measure),
+    pub(crate) fn own(&self, measure: Measure) -> Values<'a> {
+        let base = || self.base.get(&measure);
+        match self.changed.iter().find(|(changed, _)| *changed == measure) {
+            None => base().map(|series| Values::of(series, 0, &[])).unwrap_or_default(),
+            Some((_, Changed::Replaced(series))) => Values::of(series, 0, &[]),
+            Some((_, Changed::Appended { left, value })) => {
+                let joined = std::slice::from_ref(value);
+                base().map_or(Values { runs: [joined, &[], &[]] }, |series| {
+                    Values::of(series, *left, joined)
+                })
+            }
+        }
+    }
+
+    /// The measure and value of an observation, if this record holds it.
+    pub(crate) fn find_own(
+        &self,
+        id: &schema_types::ids::ObservationId,
+    ) -> Option<(Measure, &'a MeasuredValue)> {
+        let find = |measure: Measure, values: Values<'a>| {
+            let value = values.iter().rfind(|value| value.observation == *id);
+            value.map(|value| (measure, value))
         };
-        values.map(Vec::as_slice).unwrap_or_default()
+        let found = self.changed.iter().find_map(|(one, _)| find(*one, self.own(*one)));
+        found.or_else(|| {
+            let (measure, _) = self.base.find(id)?;
+            find(measure, self.own(measure))
+        })
     }
 
     /// Own and contributed values, each list oldest first, with the record they come from.
     fn sources(
         &self,
         measure: Measure,
-    ) -> impl Iterator<Item = (Option<&'a EntityId>, &'a [MeasuredValue])> + use<'a> {
+    ) -> impl Iterator<Item = (Option<&'a EntityId>, Values<'a>)> + use<'a> {
         let contributed = self.links.iter().filter_map(move |(from, link)| {
-            link.contributions.get(&measure).map(|values| (Some(from), values.as_slice()))
+            let series = link.contributions.get(&measure)?;
+            Some((Some(from), Values::of(series, 0, &[])))
         });
         std::iter::once((None, self.own(measure))).chain(contributed)
     }
 
-    const fn shows(&self, value: &MeasuredValue) -> bool {
+    fn shows(&self, value: &MeasuredValue) -> bool {
         value.future_dated == matches!(self.timeline, Timeline::Future)
-            && value.effective_at.unix_micros() != WITHDRAWN_AT.unix_micros()
+            && value.effective_at != WITHDRAWN_AT
     }
 
     /// The newest value of a measure at or before `as_of`.
     #[must_use]
     pub fn newest_value(&self, measure: Measure, as_of: Timestamp) -> Option<&'a MeasuredValue> {
+        let newest = |values: Values<'a>| {
+            values.iter().rfind(|value| value.effective_at <= as_of && self.shows(value))
+        };
+        if self.links.is_empty() {
+            return newest(self.own(measure));
+        }
         self.sources(measure)
-            .filter_map(|(_, values)| {
-                values.iter().rfind(|value| value.effective_at <= as_of && self.shows(value))
-            })
+            .filter_map(|(_, values)| newest(values))
             .max_by(|one, other| value_order(one).cmp(&value_order(other)))
     }
 
@@ -130,11 +191,96 @@ impl History for View<'_> {
     ) -> Box<dyn Iterator<Item = &MeasuredValue> + '_> {
         let mut values: Vec<&MeasuredValue> = self
             .sources(measure)
-            .flat_map(|(_, values)| values)
+            .flat_map(|(_, values)| values.iter())
             .filter(|value| from < value.effective_at && value.effective_at <= to)
             .filter(|value| self.shows(value))
             .collect();
         values.sort_by(|one, other| value_order(one).cmp(&value_order(other)));
         Box::new(values.into_iter())
+    }
+}
+
+/// A view whose newest values are looked up once: models share most of their inputs.
+pub(crate) struct Newest<'a> {
+    view: View<'a>,
+    values: [Option<&'a MeasuredValue>; Measure::COUNT],
+}
+
+impl<'a> Newest<'a> {
+    pub(crate) fn of(view: View<'a>) -> Self {
+        let mut values = [None; Measure::COUNT];
+        if view.links.is_empty() {
+            let changed = view.changed.iter().map(|(measure, _)| measure);
+            for measure in view.base.keys().chain(changed) {
+                values[measure.index()] = view.newest_value(*measure, Timestamp::MAX);
+            }
+        } else {
+            for (place, measure) in values.iter_mut().zip(Measure::ALL) {
+                *place = view.newest_value(*measure, Timestamp::MAX);
+            }
+        }
+        Self { view, values }
+    }
+
+    /// The time of the newest value that a model reads.
+    pub(crate) fn trigger(&self, model: ScoreModel) -> Option<Timestamp> {
+        let newest = |measure: &Measure| self.values[measure.index()];
+        let reads = actors_risk::depends_on(model).iter().filter_map(newest);
+        reads.map(|value| value.effective_at).max()
+    }
+}
+
+impl History for Newest<'_> {
+    fn newest(&self, measure: Measure, as_of: Timestamp) -> Option<&MeasuredValue> {
+        let newest = self.values[measure.index()]?;
+        if newest.effective_at <= as_of {
+            return Some(newest);
+        }
+        self.view.newest_value(measure, as_of)
+    }
+
+    fn between(
+        &self,
+        measure: Measure,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Box<dyn Iterator<Item = &MeasuredValue> + '_> {
+        self.view.between(measure, from, to)
+    }
+}
+
+/// The current result of a model with its parts, found again from the values held by the version of
+/// the model that made it. `None` when that version is not built in, or no longer says anything of
+/// these values, which after a command does not happen (PAT-5): such a result cannot be replayed.
+#[must_use]
+pub fn replayed(state: &State, result: &ScoreResult) -> Option<Score> {
+    let timeline = if result.future_dated { Timeline::Future } else { Timeline::Present };
+    let view = View::of(state, timeline);
+    let again = replay(&view, &state.demographics, result)?;
+    (again.result(result.future_dated) == *result).then(|| again.to_score())
+}
+
+/// What the version of the model that made a result says of a view, at the result's instant.
+pub(crate) fn replay<'a>(
+    view: &'a View<'_>,
+    demographics: &schema_types::patient::Demographics,
+    result: &ScoreResult,
+) -> Option<Evaluation<'a>> {
+    let person = person_at(demographics, result.as_of);
+    let version = (result.model, result.model_version);
+    actors_risk::evaluate_version(version, view, result.as_of, &person).ok()?
+}
+
+/// A result as a score without parts, for results that cannot be replayed.
+#[must_use]
+pub fn without_parts(result: &ScoreResult) -> Score {
+    Score {
+        model: result.model,
+        model_version: result.model_version,
+        as_of: result.as_of,
+        minimum: result.minimum,
+        maximum: result.maximum,
+        band: result.band,
+        parts: Vec::new(),
     }
 }

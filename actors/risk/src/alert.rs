@@ -1,7 +1,7 @@
 //! Which results need somebody: thresholds as in the clinical response of each publication.
 
 use schema_types::patient::Severity;
-use schema_types::score::{Band, Score, ScoreModel};
+use schema_types::score::{Band, ScoreModel, ScoreResult};
 
 /// How urgent a result is; `None` when nobody needs to be told. It follows from the band, and so
 /// from what is certain of an incomplete result.
@@ -14,7 +14,7 @@ use schema_types::score::{Band, Score, ScoreModel};
 /// - Shock index from 1.0: critical; from 0.9: warning (Rady 1994).
 /// - KDIGO AKI stages 2 and 3: critical; stage 1: warning. KDIGO 2012, figure 4.
 #[must_use]
-pub fn alert_severity(score: &Score) -> Option<Severity> {
+pub const fn alert_severity(score: &ScoreResult) -> Option<Severity> {
     let severity_when_high = match score.model {
         ScoreModel::News2 | ScoreModel::Mews | ScoreModel::ShockIndex | ScoreModel::KdigoAki => {
             Severity::Critical

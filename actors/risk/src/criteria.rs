@@ -2,11 +2,11 @@
 //! missing only when none of its inputs is fresh.
 
 use crate::history::{Observed, input};
-use crate::part::RangedPart;
+use crate::part::{Inputs, RangedPart};
 use crate::table::Precision;
 use rust_decimal::Decimal;
 use schema_types::measure::Measure;
-use schema_types::score::{Missing, ScoreInput};
+use schema_types::score::Missing;
 
 /// One side of a criterion; the number counts tenths of the measure's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,16 @@ impl Edge {
             Self::AtLeast(limit) => value >= Decimal::new(limit, 1),
         }
     }
+
+    /// The same for a value in tenths.
+    const fn is_crossed_by_tenths(self, tenths: i64) -> bool {
+        match self {
+            Self::Below(limit) => tenths < limit,
+            Self::AtMost(limit) => tenths <= limit,
+            Self::Above(limit) => tenths > limit,
+            Self::AtLeast(limit) => tenths >= limit,
+        }
+    }
 }
 
 /// How one measure fulfils a part.
@@ -40,8 +50,12 @@ pub(crate) struct Criterion {
 
 impl Criterion {
     fn is_fulfilled(&self, value: Decimal) -> bool {
-        let value = self.precision.map_or(value, |precision| precision.round(value));
-        self.edges.iter().any(|edge| edge.is_crossed(value))
+        let tenths = match self.precision {
+            None => return self.edges.iter().any(|edge| edge.is_crossed(value)),
+            Some(precision @ Precision::Whole) => precision.units(value).saturating_mul(10),
+            Some(precision @ Precision::Tenth) => precision.units(value),
+        };
+        self.edges.iter().any(|edge| edge.is_crossed_by_tenths(tenths))
     }
 }
 
@@ -54,9 +68,9 @@ pub(crate) struct BinaryPart {
 }
 
 impl BinaryPart {
-    pub(crate) fn part(&self, observed: &Observed<'_>) -> RangedPart {
-        let mut used = Vec::new();
-        let mut too_old: Vec<ScoreInput> = Vec::new();
+    pub(crate) fn part<'a>(&self, observed: &Observed<'a>) -> RangedPart<'a> {
+        let mut used = Inputs::new();
+        let mut too_old = Inputs::new();
         let mut is_fulfilled = false;
         for criterion in self.criteria {
             let reading = observed.reading(criterion.measure);

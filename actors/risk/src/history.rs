@@ -2,11 +2,12 @@
 //! whether the newest one is still fresh. Which values are usable (not withdrawn, not
 //! future-dated next to present ones) is the caller's decision and not made here.
 
+use crate::part::Input;
 use schema_types::measure::Measure;
 use schema_types::patient::MeasuredValue;
-use schema_types::score::{Missing, ScoreInput};
+use schema_types::score::Missing;
 use schema_types::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The values of one patient that may be scored.
 pub trait History {
@@ -22,9 +23,9 @@ pub trait History {
     ) -> Box<dyn Iterator<Item = &MeasuredValue> + '_>;
 }
 
-/// Values per measure, each list oldest first, as `PatientState::measures` holds them; every value
+/// Values per measure, each series oldest first, as `PatientState::measures` holds them; every value
 /// counts as usable. Of two values of one instant the later one in the list is the newest.
-impl History for BTreeMap<Measure, Vec<MeasuredValue>> {
+impl History for BTreeMap<Measure, VecDeque<MeasuredValue>> {
     fn newest(&self, measure: Measure, as_of: Timestamp) -> Option<&MeasuredValue> {
         let values = self.get(&measure)?;
         values.iter().rev().find(|value| value.effective_at <= as_of)
@@ -36,9 +37,9 @@ impl History for BTreeMap<Measure, Vec<MeasuredValue>> {
         from: Timestamp,
         to: Timestamp,
     ) -> Box<dyn Iterator<Item = &MeasuredValue> + '_> {
-        let values = self.get(&measure).map(Vec::as_slice).unwrap_or_default();
         let inside = move |at: Timestamp| from < at && at <= to;
-        Box::new(values.iter().filter(move |value| inside(value.effective_at)))
+        let values = self.get(&measure).into_iter().flatten();
+        Box::new(values.filter(move |value| inside(value.effective_at)))
     }
 }
 
@@ -101,7 +102,7 @@ impl<'a> Observed<'a> {
     #[must_use]
     pub fn reading(&self, measure: Measure) -> Reading<'a> {
         match self.history.newest(measure, self.as_of) {
-            Some(value) if is_plausible(measure, value) => {
+            Some(value) if measure.is_plausible(value.value) => {
                 let age_micros = self.as_of.micros_since(value.effective_at);
                 if age_micros <= measure.validity_micros() {
                     Reading::Fresh(value)
@@ -122,20 +123,11 @@ impl<'a> Observed<'a> {
     ) -> impl Iterator<Item = &'a MeasuredValue> {
         let to = to.min(self.as_of);
         let values = self.history.between(measure, from, to);
-        values.filter(move |value| is_plausible(measure, value))
+        values.filter(move |value| measure.is_plausible(value.value))
     }
-}
-
-fn is_plausible(measure: Measure, value: &MeasuredValue) -> bool {
-    measure.normalise(value.value, measure.unit()).is_ok()
 }
 
 /// The record of a value's use.
-pub(crate) fn input(measure: Measure, value: &MeasuredValue) -> ScoreInput {
-    ScoreInput {
-        measure,
-        value: value.value,
-        observed_at: value.effective_at,
-        observation: value.observation.clone(),
-    }
+pub(crate) const fn input(measure: Measure, value: &MeasuredValue) -> Input<'_> {
+    Input { measure, value }
 }

@@ -8,13 +8,13 @@ use crate::history::{Observed, input};
 use crate::limits::{
     BASELINE_MICROS_MAX, CREATININE_DECIMALS, RISE_MICROS_MAX, URINE_GAP_MICROS_MAX,
 };
-use crate::part::{Combination, Label, RangedPart, combine};
+use crate::part::{Combination, Evaluation, Inputs, Label, Part, RangedPart, combine};
 use crate::reference;
 use crate::table::round;
 use rust_decimal::Decimal;
 use schema_types::measure::Measure;
 use schema_types::patient::MeasuredValue;
-use schema_types::score::{Band, Missing, Score, ScoreInput, ScoreModel, ScorePart};
+use schema_types::score::{Band, Missing, ScoreModel};
 use schema_types::time::MICROS_PER_HOUR;
 
 pub(crate) const DEPENDS_ON: &[Measure] =
@@ -38,14 +38,14 @@ const ANURIA_HOURS: i64 = 12;
 /// Window lengths in hours, longest first.
 const WINDOW_HOURS: &[i64] = &[24, 12, 6];
 
-pub(crate) fn evaluate(observed: &Observed<'_>) -> Option<Score> {
-    let parts = vec![creatinine(observed), urine_output(observed)];
+pub(crate) fn evaluate<'a>(observed: &Observed<'a>) -> Option<Evaluation<'a>> {
+    let parts = [creatinine(observed), urine_output(observed)];
     let label =
         Label { model: ScoreModel::KdigoAki, version: reference::version(ScoreModel::KdigoAki) };
     combine(label, observed, parts, Combination::Highest, band)
 }
 
-fn band(stage: i32, _: &[ScorePart]) -> Band {
+fn band(stage: i32, _: &[Part<'_>]) -> Band {
     match stage {
         2.. => Band::High,
         1 => Band::Medium,
@@ -53,9 +53,9 @@ fn band(stage: i32, _: &[ScorePart]) -> Band {
     }
 }
 
-fn creatinine(observed: &Observed<'_>) -> RangedPart {
+fn creatinine<'a>(observed: &Observed<'a>) -> RangedPart<'a> {
     let reading = observed.reading(Measure::Creatinine);
-    let mut inputs: Vec<ScoreInput> =
+    let mut inputs: Inputs<'_> =
         reading.value().map(|value| input(Measure::Creatinine, value)).into_iter().collect();
     let current = match reading.fresh() {
         Ok(current) => current,
@@ -99,10 +99,10 @@ fn reaches(value: Decimal, limit: Decimal) -> bool {
     round(value - limit, CREATININE_DECIMALS) >= Decimal::ZERO
 }
 
-fn urine_output(observed: &Observed<'_>) -> RangedPart {
+fn urine_output<'a>(observed: &Observed<'a>) -> RangedPart<'a> {
     let newest = observed.reading(Measure::UrineOutput);
     let newest_input = newest.value().map(|value| input(Measure::UrineOutput, value));
-    let mut inputs: Vec<ScoreInput> = newest_input.into_iter().collect();
+    let mut inputs: Inputs<'_> = newest_input.into_iter().collect();
     let newest = match newest.fresh() {
         Ok(newest) => newest,
         Err(missing) => return RangedPart::missing(URINE_OUTPUT, missing, STAGES, inputs),

@@ -26,9 +26,10 @@ pub use critical::{
     CRITICAL_LIMITS, CriticalBound, CriticalLimit, critical_value, critical_value_for,
 };
 pub use history::{History, Observed, Reading};
+pub use part::{Evaluation, Input};
 
 use schema_types::measure::Measure;
-use schema_types::score::{Score, ScoreModel};
+use schema_types::score::ScoreModel;
 use schema_types::time::Timestamp;
 
 /// What a model needs to know about the person beside the observations.
@@ -70,24 +71,24 @@ pub struct Options {
 /// weight do not count), or when the model is not for this person: all models except KDIGO AKI
 /// were made for adults, and NEWS2 excludes those under 16 by its own terms.
 #[must_use]
-pub fn evaluate(
+pub fn evaluate<'a>(
     model: ScoreModel,
-    history: &dyn History,
+    history: &'a dyn History,
     as_of: Timestamp,
     person: &Person,
-) -> Option<Score> {
+) -> Option<Evaluation<'a>> {
     evaluate_with(model, history, as_of, person, Options::default())
 }
 
 /// [`evaluate`] with local choices.
 #[must_use]
-pub fn evaluate_with(
+pub fn evaluate_with<'a>(
     model: ScoreModel,
-    history: &dyn History,
+    history: &'a dyn History,
     as_of: Timestamp,
     person: &Person,
     options: Options,
-) -> Option<Score> {
+) -> Option<Evaluation<'a>> {
     if person.is_child() && is_for_adults_only(model) {
         return None;
     }
@@ -100,6 +101,41 @@ pub fn evaluate_with(
         ScoreModel::ShockIndex => shock_index::evaluate(&observed),
         ScoreModel::KdigoAki => kdigo::evaluate(&observed),
     }
+}
+
+/// A result names a version of its model that is not built in: it cannot be replayed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownVersion {
+    /// Which model.
+    pub model: ScoreModel,
+    /// The version that is not built in.
+    pub version: u16,
+}
+
+/// [`evaluate`] by the version that a result names: replaying it gives the same parts.
+///
+/// # Errors
+/// [`UnknownVersion`] when the version is not built in.
+pub fn evaluate_version<'a>(
+    (model, version): (ScoreModel, u16),
+    history: &'a dyn History,
+    as_of: Timestamp,
+    person: &Person,
+) -> Result<Option<Evaluation<'a>>, UnknownVersion> {
+    let readings = [AlteredMentation::Below15, AlteredMentation::AtMost13];
+    let options = match model {
+        ScoreModel::Qsofa => readings
+            .into_iter()
+            .find(|rule| reference::qsofa_version(*rule) == version)
+            .map(|altered_mentation| Options { altered_mentation }),
+        ScoreModel::News2
+        | ScoreModel::Mews
+        | ScoreModel::Sirs
+        | ScoreModel::ShockIndex
+        | ScoreModel::KdigoAki => (reference::version(model) == version).then(Options::default),
+    };
+    let options = options.ok_or(UnknownVersion { model, version })?;
+    Ok(evaluate_with(model, history, as_of, person, options))
 }
 
 /// Whether the model's limits hold for adults only. Heart and respiratory rates that are normal in

@@ -4,11 +4,11 @@
 //! less score 2. It knows no confusion either: new confusion scores as "reacts to voice".
 
 use crate::history::Observed;
-use crate::part::{Combination, Label, combine};
+use crate::part::{Combination, Evaluation, Label, Part, combine};
 use crate::reference;
 use crate::table::{Precision, Table};
 use schema_types::measure::Measure;
-use schema_types::score::{Band, Score, ScoreModel, ScorePart};
+use schema_types::score::{Band, ScoreModel};
 
 pub(crate) const DEPENDS_ON: &[Measure] = &[
     Measure::RespiratoryRate,
@@ -58,14 +58,14 @@ const TABLES: &[Table] = &[
     },
 ];
 
-pub(crate) fn evaluate(observed: &Observed<'_>) -> Option<Score> {
-    let parts = TABLES.iter().map(|table| table.part(observed)).collect();
+pub(crate) fn evaluate<'a>(observed: &Observed<'a>) -> Option<Evaluation<'a>> {
+    let parts = TABLES.iter().map(|table| table.part(observed));
     let label = Label { model: ScoreModel::Mews, version: reference::version(ScoreModel::Mews) };
     combine(label, observed, parts, Combination::Sum, band)
 }
 
 /// 5 and more was the trigger of the original; many sites act at 4.
-fn band(minimum: i32, _: &[ScorePart]) -> Band {
+fn band(minimum: i32, _: &[Part<'_>]) -> Band {
     match minimum {
         5.. => Band::High,
         4 => Band::Medium,

@@ -4,13 +4,14 @@
 //! is read from ACVPU alone: the chart gives no conversion from the Glasgow coma scale.
 
 use crate::history::{Observed, Reading, input};
-use crate::part::{Combination, Label, RangedPart, combine};
+use crate::part::{Combination, Evaluation, Inputs, Label, Part, RangedPart, combine};
 use crate::reference;
 use crate::table::{Precision, Table};
 use rust_decimal::Decimal;
 use schema_types::measure::Measure;
 use schema_types::patient::MeasuredValue;
-use schema_types::score::{Band, Missing, Score, ScoreInput, ScoreModel, ScorePart};
+use schema_types::score::{Band, Missing, ScoreModel};
+use smallvec::SmallVec;
 
 pub(crate) const DEPENDS_ON: &[Measure] = &[
     Measure::RespiratoryRate,
@@ -88,9 +89,9 @@ const ROOM_AIR_PERCENT: i64 = 21;
 /// A single part of this many points is a red score.
 const RED_SCORE: i32 = 3;
 
-pub(crate) fn evaluate(observed: &Observed<'_>) -> Option<Score> {
+pub(crate) fn evaluate<'a>(observed: &Observed<'a>) -> Option<Evaluation<'a>> {
     let oxygen = oxygen(observed);
-    let parts = vec![
+    let parts = [
         RESPIRATORY_RATE.part(observed),
         oxygen_saturation(observed, &oxygen),
         supplemental_oxygen(oxygen),
@@ -103,7 +104,7 @@ pub(crate) fn evaluate(observed: &Observed<'_>) -> Option<Score> {
     combine(label, observed, parts, Combination::Sum, band)
 }
 
-fn band(minimum: i32, parts: &[ScorePart]) -> Band {
+fn band(minimum: i32, parts: &[Part<'_>]) -> Band {
     let is_red = parts.iter().any(|part| part.points == Ok(RED_SCORE));
     match minimum {
         7.. => Band::High,
@@ -115,13 +116,13 @@ fn band(minimum: i32, parts: &[ScorePart]) -> Band {
 }
 
 /// Whether the patient breathes supplemental oxygen, and from which values that is known.
-struct Oxygen {
+struct Oxygen<'a> {
     is_supplied: Result<bool, Missing>,
-    inputs: Vec<ScoreInput>,
+    inputs: Inputs<'a>,
 }
 
 /// Flow or inspired fraction, whichever is newer; of one instant, either one that says oxygen.
-fn oxygen(observed: &Observed<'_>) -> Oxygen {
+fn oxygen<'a>(observed: &Observed<'a>) -> Oxygen<'a> {
     let sources = [Measure::OxygenFlow, Measure::InspiredOxygen];
     let readings = sources.map(|measure| (measure, observed.reading(measure)));
     let newest_at = readings.iter().filter_map(|(_, r)| r.value()).map(|v| v.effective_at).max();
@@ -129,7 +130,7 @@ fn oxygen(observed: &Observed<'_>) -> Oxygen {
         Some(value) if Some(value.effective_at) == newest_at => Some((*measure, *reading, value)),
         Some(_) | None => None,
     });
-    let newest: Vec<(Measure, Reading<'_>, &MeasuredValue)> = newest.collect();
+    let newest: SmallVec<[(Measure, Reading<'_>, &MeasuredValue); 2]> = newest.collect();
     let fresh = newest.iter().filter_map(|(measure, reading, _)| {
         reading.fresh().ok().map(|value| supplies_oxygen(*measure, value.value))
     });
@@ -147,11 +148,11 @@ fn supplies_oxygen(measure: Measure, value: Decimal) -> bool {
     if measure == Measure::OxygenFlow {
         value > Decimal::ZERO
     } else {
-        Precision::Whole.round(value) > Decimal::from(ROOM_AIR_PERCENT)
+        Precision::Whole.units(value) > ROOM_AIR_PERCENT
     }
 }
 
-fn supplemental_oxygen(oxygen: Oxygen) -> RangedPart {
+fn supplemental_oxygen(oxygen: Oxygen<'_>) -> RangedPart<'_> {
     let Oxygen { is_supplied, inputs } = oxygen;
     match is_supplied {
         Ok(true) => RangedPart::known(SUPPLEMENTAL_OXYGEN, SUPPLEMENTAL_OXYGEN_POINTS, inputs),
@@ -166,7 +167,7 @@ fn supplemental_oxygen(oxygen: Oxygen) -> RangedPart {
 /// On scale 2 the points from 93 % up depend on whether oxygen is given. While that is unknown the
 /// part has no points but a range; its two ends belong to the two ends of the oxygen part, so that
 /// the ranges of both may be added.
-fn oxygen_saturation(observed: &Observed<'_>, oxygen: &Oxygen) -> RangedPart {
+fn oxygen_saturation<'a>(observed: &Observed<'a>, oxygen: &Oxygen<'a>) -> RangedPart<'a> {
     let scale = match observed.reading(Measure::OxygenScale) {
         Reading::Fresh(scale) if scale.value == Decimal::TWO => scale,
         Reading::Fresh(_) | Reading::Stale(_) | Reading::Absent => {
@@ -183,7 +184,7 @@ fn oxygen_saturation(observed: &Observed<'_>, oxygen: &Oxygen) -> RangedPart {
             let range =
                 (on_air.lowest.min(on_oxygen.lowest), on_air.highest.max(on_oxygen.highest));
             let mut inputs = on_oxygen.part.inputs;
-            inputs.extend(oxygen.inputs.iter().cloned());
+            inputs.extend(oxygen.inputs.iter().copied());
             RangedPart::missing(on_oxygen.part.parameter, missing, range, inputs)
         }
     };

@@ -5,11 +5,11 @@
 use crate::AlteredMentation;
 use crate::criteria::{BinaryPart, Criterion, Edge};
 use crate::history::Observed;
-use crate::part::{Combination, Label, combine};
+use crate::part::{Combination, Evaluation, Label, Part, combine};
 use crate::reference;
 use crate::table::Precision;
 use schema_types::measure::Measure;
-use schema_types::score::{Band, Score, ScoreModel, ScorePart};
+use schema_types::score::{Band, ScoreModel};
 
 pub(crate) const DEPENDS_ON: &[Measure] = &[
     Measure::RespiratoryRate,
@@ -63,12 +63,15 @@ const ALTERED_MENTATION_AT_MOST_13: BinaryPart = BinaryPart {
     ],
 };
 
-pub(crate) fn evaluate(observed: &Observed<'_>, rule: AlteredMentation) -> Option<Score> {
+pub(crate) fn evaluate<'a>(
+    observed: &Observed<'a>,
+    rule: AlteredMentation,
+) -> Option<Evaluation<'a>> {
     let altered_mentation = match rule {
         AlteredMentation::Below15 => &ALTERED_MENTATION_BELOW_15,
         AlteredMentation::AtMost13 => &ALTERED_MENTATION_AT_MOST_13,
     };
-    let parts = vec![
+    let parts = [
         RESPIRATORY_RATE.part(observed),
         SYSTOLIC_PRESSURE.part(observed),
         altered_mentation.part(observed),
@@ -77,6 +80,6 @@ pub(crate) fn evaluate(observed: &Observed<'_>, rule: AlteredMentation) -> Optio
     combine(label, observed, parts, Combination::Sum, band)
 }
 
-fn band(minimum: i32, _: &[ScorePart]) -> Band {
+fn band(minimum: i32, _: &[Part<'_>]) -> Band {
     if minimum >= 2 { Band::High } else { Band::Normal }
 }

@@ -4,11 +4,12 @@
 
 use crate::history::{Observed, input};
 use crate::limits::SHOCK_INDEX_DECIMALS;
+use crate::part::{Evaluation, Inputs, Label, Part, Parts};
 use crate::reference;
 use crate::table::round;
 use rust_decimal::Decimal;
 use schema_types::measure::Measure;
-use schema_types::score::{Band, Missing, Score, ScoreModel, ScorePart};
+use schema_types::score::{Band, Missing, ScoreModel};
 
 pub(crate) const DEPENDS_ON: &[Measure] = &[Measure::HeartRate, Measure::SystolicPressure];
 
@@ -25,23 +26,43 @@ struct Ratio {
 impl Ratio {
     /// Plausible pressures are at least 1 mm\[Hg\], so that this never divides by zero.
     fn rounded(self) -> Decimal {
+        // A quotient without end is slow to find; an exact one has a precision of its own.
+        if let Some((rate, pressure)) = self.whole()
+            && (rate * 100) % pressure != 0
+        {
+            let hundredths = (rate * 200 + pressure) / (pressure * 2);
+            return Decimal::new(hundredths, SHOCK_INDEX_DECIMALS);
+        }
         round(self.heart_rate / self.systolic_pressure, SHOCK_INDEX_DECIMALS)
     }
 
+    /// Both as whole numbers, if they are: as they nearly always are, and much faster.
+    fn whole(self) -> Option<(i64, i64)> {
+        let whole = |value: Decimal| {
+            let number = i32::try_from(value.mantissa()).ok().filter(|_| value.scale() == 0)?;
+            (number > 0).then_some(i64::from(number))
+        };
+        Some((whole(self.heart_rate)?, whole(self.systolic_pressure)?))
+    }
+
     fn grade(self) -> (i32, Band) {
+        let whole = self.whole();
         let reached = THRESHOLDS_TENTHS.iter().find(|(tenths, _, _)| {
+            if let Some((rate, pressure)) = whole {
+                return rate * 10 >= pressure * tenths;
+            }
             self.heart_rate >= self.systolic_pressure * Decimal::new(*tenths, 1)
         });
         reached.map_or((0, Band::Normal), |(_, points, band)| (*points, *band))
     }
 }
 
-pub(crate) fn evaluate(observed: &Observed<'_>) -> Option<Score> {
+pub(crate) fn evaluate<'a>(observed: &Observed<'a>) -> Option<Evaluation<'a>> {
     let heart_rate = observed.reading(Measure::HeartRate);
     let systolic_pressure = observed.reading(Measure::SystolicPressure);
     let readings =
         [(Measure::HeartRate, heart_rate), (Measure::SystolicPressure, systolic_pressure)];
-    let inputs: Vec<_> = readings
+    let inputs: Inputs<'_> = readings
         .iter()
         .filter_map(|(measure, reading)| reading.value().map(|value| input(*measure, value)))
         .collect();
@@ -59,14 +80,18 @@ pub(crate) fn evaluate(observed: &Observed<'_>) -> Option<Score> {
         (Err(Missing::Absent), _) | (_, Err(Missing::Absent)) => Err(Missing::Absent),
         (Err(Missing::Stale), _) | (_, Err(Missing::Stale)) => Err(Missing::Stale),
     };
-    Some(Score {
-        model: ScoreModel::ShockIndex,
-        model_version: reference::version(ScoreModel::ShockIndex),
+    let mut parts = Parts::new();
+    parts.push(Part { parameter: "shock-index", points, inputs });
+    Some(Evaluation {
+        label: Label {
+            model: ScoreModel::ShockIndex,
+            version: reference::version(ScoreModel::ShockIndex),
+        },
         as_of: observed.as_of(),
         minimum: lowest.rounded(),
         maximum: highest.rounded(),
         band,
-        parts: vec![ScorePart { parameter: "shock-index", points, inputs }],
+        parts,
     })
 }
 
@@ -74,4 +99,29 @@ pub(crate) fn evaluate(observed: &Observed<'_>) -> Option<Score> {
 fn bounds(measure: Measure, value: Result<Decimal, Missing>) -> (Decimal, Decimal) {
     let (low, high) = measure.plausible();
     value.map_or((Decimal::from(low), Decimal::from(high)), |value| (value, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_give_what_decimals_give() {
+        for heart_rate in 1..=350_i64 {
+            for systolic_pressure in [1_i64, 3, 7, 8, 16, 64, 80, 99, 100, 120, 125, 200, 349, 350]
+            {
+                let whole = Ratio {
+                    heart_rate: Decimal::from(heart_rate),
+                    systolic_pressure: Decimal::from(systolic_pressure),
+                };
+                let exact = whole.heart_rate / whole.systolic_pressure;
+                let expected = round(exact, SHOCK_INDEX_DECIMALS);
+                let got = whole.rounded();
+                let name = format!("{heart_rate}/{systolic_pressure}");
+                assert_eq!((got, got.scale()), (expected, expected.scale()), "{name}");
+                let slow = Ratio { heart_rate: Decimal::new(heart_rate * 10, 1), ..whole };
+                assert_eq!(whole.grade().0, slow.grade().0, "{name}");
+            }
+        }
+    }
 }

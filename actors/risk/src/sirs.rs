@@ -4,11 +4,11 @@
 
 use crate::criteria::{BinaryPart, Criterion, Edge};
 use crate::history::Observed;
-use crate::part::{Combination, Label, combine};
+use crate::part::{Combination, Evaluation, Label, Part, combine};
 use crate::reference;
 use crate::table::Precision;
 use schema_types::measure::Measure;
-use schema_types::score::{Band, Score, ScoreModel, ScorePart};
+use schema_types::score::{Band, ScoreModel};
 
 pub(crate) const DEPENDS_ON: &[Measure] = &[
     Measure::BodyTemperature,
@@ -65,12 +65,12 @@ const PARTS: &[BinaryPart] = &[
     },
 ];
 
-pub(crate) fn evaluate(observed: &Observed<'_>) -> Option<Score> {
-    let parts = PARTS.iter().map(|part| part.part(observed)).collect();
+pub(crate) fn evaluate<'a>(observed: &Observed<'a>) -> Option<Evaluation<'a>> {
+    let parts = PARTS.iter().map(|part| part.part(observed));
     let label = Label { model: ScoreModel::Sirs, version: reference::version(ScoreModel::Sirs) };
     combine(label, observed, parts, Combination::Sum, band)
 }
 
-fn band(minimum: i32, _: &[ScorePart]) -> Band {
+fn band(minimum: i32, _: &[Part<'_>]) -> Band {
     if minimum >= 2 { Band::High } else { Band::Normal }
 }

@@ -155,7 +155,7 @@ pub(crate) fn frame(events: &[Vec<u8>]) -> Vec<u8> {
     framed
 }
 
-fn unframe(mut framed: &[u8]) -> Result<Vec<&[u8]>, SubmitError> {
+pub(crate) fn unframe(mut framed: &[u8]) -> Result<Vec<&[u8]>, SubmitError> {
     let damaged = || SubmitError::Damaged { place: "journal row framing".to_owned() };
     let mut events = Vec::new();
     while !framed.is_empty() {

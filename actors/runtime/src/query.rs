@@ -1,6 +1,8 @@
 //! Finding entities and reading stored rows without waking anybody. Callers audit the access
 //! before they show a result (AUD-1).
 
+mod in_journal;
+
 use crate::audit_log::entity_ref;
 use crate::blob;
 use crate::error::SubmitError;
@@ -180,10 +182,15 @@ pub async fn resource(
             page.items.into_iter().next().map(|(_, value)| value)
         }
     };
-    match value {
-        Some(value) => Ok(Some(decode(snapshot, &value).await?)),
-        None => Ok(None),
+    let stored = match value {
+        Some(value) => Some(decode(snapshot, &value).await?),
+        None => None,
+    };
+    if !in_journal::may_have(owner, resource_type) || (stored.is_some() && version.is_some()) {
+        return Ok(stored);
     }
+    let recorded = in_journal::find(snapshot, owner, id, version).await?;
+    Ok(stored.into_iter().chain(recorded).max_by_key(|found| found.meta.version))
 }
 
 async fn decode(snapshot: &dyn Snapshot, value: &[u8]) -> Result<StoredResource, SubmitError> {
@@ -215,6 +222,9 @@ pub async fn resources_of_entity(
             }
         }
         query = current.after(&page);
+    }
+    if in_journal::may_have(owner, resource_type) {
+        return in_journal::join(snapshot, owner, newest).await;
     }
     Ok(newest)
 }

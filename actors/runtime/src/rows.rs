@@ -111,8 +111,16 @@ impl<'a> RowBuilder<'a> {
                 Effect::CancelTimer { name } => self.cancel_timer(timers, &name),
                 Effect::PutResource { meta, body } => self.resource(meta, body),
                 Effect::PutIndex(entry) => {
-                    let key = index_key(self.entity, &entry);
-                    self.rows.push(Mutation::set(key, Bytes::new()));
+                    let value = match &entry {
+                        IndexEntry::Observation { .. } => {
+                            Bytes::copy_from_slice(&self.first_sequence.to_be_bytes())
+                        }
+                        IndexEntry::Identifier { .. }
+                        | IndexEntry::Resource { .. }
+                        | IndexEntry::OpenAlerts
+                        | IndexEntry::Known => Bytes::new(),
+                    };
+                    self.rows.push(Mutation::set(index_key(self.entity, &entry), value));
                 }
                 Effect::ClearIndex(entry) => {
                     self.rows.push(Mutation::clear(index_key(self.entity, &entry)));
@@ -219,12 +227,10 @@ pub(crate) fn index_key(entity: &EntityId, entry: &IndexEntry) -> Bytes {
             .unsigned(kind)
             .text(entity.key())
             .finish(),
-        IndexEntry::Resource { resource_type, id } => keys::index("resource", tenant)
-            .text(resource_type)
-            .text(id)
-            .unsigned(kind)
-            .text(entity.key())
-            .finish(),
+        IndexEntry::Resource { resource_type, id } => {
+            resource_index_key(entity, resource_type, id)
+        }
+        IndexEntry::Observation { id } => resource_index_key(entity, "Observation", id.as_str()),
         IndexEntry::OpenAlerts => {
             keys::index("open-alerts", tenant).unsigned(kind).text(entity.key()).finish()
         }
@@ -232,6 +238,16 @@ pub(crate) fn index_key(entity: &EntityId, entry: &IndexEntry) -> Bytes {
             keys::index("known", tenant).unsigned(kind).text(entity.key()).finish()
         }
     }
+}
+
+/// The key of the row that knows who keeps a resource.
+pub(crate) fn resource_index_key(entity: &EntityId, resource_type: &str, id: &str) -> Bytes {
+    keys::index("resource", entity.tenant().as_str())
+        .text(resource_type)
+        .text(id)
+        .unsigned(u64::from(entity.kind().number()))
+        .text(entity.key())
+        .finish()
 }
 
 fn timer_index(entity: &EntityId) -> TupleWriter {

@@ -1,7 +1,7 @@
 //! Clinical facts shared by the entities: codes, observations, locations, movements, resources.
 
 use crate::error_code::ErrorCode;
-use crate::ids::{EncounterId, EntityId, MessageDigest, ObservationId, SourceId};
+use crate::ids::{EncounterId, EntityId, MessageDigest, MessagePlace, ObservationId, SourceId};
 use crate::measure::Measure;
 use crate::phi::Phi;
 use crate::quantity::Quantity;
@@ -28,6 +28,38 @@ pub struct Provenance {
     pub message: MessageDigest,
     /// The place in the message, for example `OBX-3` or `Observation.component[1]`.
     pub position: String,
+}
+
+/// A [`Provenance`] as values in memory hold it: without an allocation of its own as long as its
+/// texts are short.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// The sending system.
+    pub source: SourceId,
+    /// The archived raw message.
+    pub message: MessageDigest,
+    /// The place in the message.
+    pub position: MessagePlace,
+}
+
+impl From<&Provenance> for Origin {
+    fn from(provenance: &Provenance) -> Self {
+        Self {
+            source: provenance.source.clone(),
+            message: provenance.message,
+            position: MessagePlace::new(provenance.position.as_str()),
+        }
+    }
+}
+
+impl From<&Origin> for Provenance {
+    fn from(origin: &Origin) -> Self {
+        Self {
+            source: origin.source.clone(),
+            message: origin.message,
+            position: origin.position.as_str().to_owned(),
+        }
+    }
 }
 
 /// The value of an observation.

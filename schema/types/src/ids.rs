@@ -68,6 +68,11 @@ text_id! {
     AlertId
 }
 
+text_id! {
+    /// A place within a message, for example `OBX-3` or `Observation.component[1]`.
+    MessagePlace
+}
+
 /// SHA-256 of the raw bytes of a received message: provenance and archive key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct MessageDigest(pub [u8; 32]);

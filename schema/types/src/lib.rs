@@ -8,6 +8,7 @@ pub mod clinical;
 pub mod device;
 pub mod error_code;
 pub mod facility;
+pub mod history;
 pub mod ids;
 pub mod live;
 pub mod measure;

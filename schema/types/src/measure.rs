@@ -28,6 +28,13 @@ macro_rules! measures {
             /// Every measure, in stable order.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
+            /// How many measures there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The place in [`Measure::ALL`]; not stable, for tables in memory only.
+            #[must_use]
+            pub const fn index(self) -> usize { self as usize }
+
             /// The stable number in stored data; never reused.
             #[must_use]
             pub const fn number(self) -> u16 { match self { $(Self::$name => $number),* } }
@@ -211,15 +218,19 @@ impl Measure {
     pub fn normalise(self, value: Decimal, unit: &str) -> Result<Decimal, MeasureError> {
         let unit = if unit.is_empty() { self.unit() } else { unit };
         let converted = convert(value, unit, self.unit(), self.analyte())?;
+        if self.is_plausible(converted) { Ok(converted) } else { Err(MeasureError::Implausible) }
+    }
+
+    /// Whether a value in the measure's own unit can come from a living person. A body has no zero
+    /// weight and no zero laboratory value; zero flow and codes are real.
+    #[must_use]
+    pub const fn is_plausible(self, value: Decimal) -> bool {
         let (low, high) = self.plausible();
-        if converted < Decimal::from(low) || converted > Decimal::from(high) {
-            return Err(MeasureError::Implausible);
-        }
-        // A body has no zero weight and no zero laboratory value; zero flow and codes are real.
-        if converted.is_zero() && !self.may_be_zero() {
-            return Err(MeasureError::Implausible);
-        }
-        Ok(converted)
+        let mantissa = value.mantissa();
+        // Bounds times a power of ten of at most 28 digits stay within 128 bits.
+        let one = 10_i128.pow(value.scale());
+        let is_inside = low as i128 * one <= mantissa && mantissa <= high as i128 * one;
+        is_inside && (mantissa != 0 || self.may_be_zero())
     }
 
     const fn may_be_zero(self) -> bool {
@@ -303,6 +314,24 @@ mod tests {
                 assert_eq!(Measure::from_code(LOINC_SYSTEM, code), Some(*one));
             }
         }
+    }
+
+    #[test]
+    fn plausible_is_exact_at_every_precision() {
+        let cases = [
+            ("350", true),
+            ("350.0000000000000000000000000", true),
+            ("350.0000000000000000000000001", false),
+            ("1", true),
+            ("0.9999999999999999999999999999", false),
+            ("79228162514264337593543950335", false),
+            ("-79228162514264337593543950335", false),
+        ];
+        for (text, expected) in cases {
+            let value: Decimal = text.parse().unwrap();
+            assert_eq!(Measure::HeartRate.is_plausible(value), expected, "{text}");
+        }
+        assert!(Measure::ALL.iter().enumerate().all(|(place, one)| one.index() == place));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The patient in words: events, state and the notices other entities send to a patient.
 
-use crate::clinical::{Code, EncounterClass, Location, Movement, Observation, Provenance};
+use crate::clinical::{Code, EncounterClass, Location, Movement, Observation, Origin, Provenance};
 use crate::clinical::{ResourceKey, ResourceMeta};
+use crate::history::{Measures, Series};
 use crate::ids::{AlertId, EncounterId, EntityId, ObservationId, PrincipalId};
 use crate::measure::Measure;
 use crate::phi::Phi;
-use crate::score::{Score, ScoreModel};
+use crate::score::{Score, ScoreModel, ScoreResult, Scores};
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -165,7 +166,7 @@ pub struct MeasuredValue {
     /// ever combined with each other.
     pub future_dated: bool,
     /// Where it came from.
-    pub provenance: Provenance,
+    pub provenance: Origin,
 }
 
 /// How urgent an alert is.
@@ -242,7 +243,7 @@ pub struct Link {
     /// Where the statement came from.
     pub provenance: Provenance,
     /// Values that the other record contributes while joined, oldest first, per measure.
-    pub contributions: BTreeMap<Measure, Vec<MeasuredValue>>,
+    pub contributions: BTreeMap<Measure, Series>,
 }
 
 /// Which side of a link this record is.
@@ -292,11 +293,19 @@ pub enum PatientEvent {
         recorded_at: Timestamp,
         /// Whether it is dated after its arrival by more than the tolerance.
         future_dated: bool,
+        /// Whether the event is also a version of a FHIR resource: the one that the observation's
+        /// id names, with the event's place in the journal as its number.
+        as_resource: bool,
     },
-    /// A model ran on changed inputs.
+    /// A model ran on changed inputs. Recorded by earlier versions; now [`Self::ScoresRecorded`].
     ScoreRecorded {
-        /// The result.
+        /// The result with its parts.
         score: Score,
+    },
+    /// Models ran on changed inputs.
+    ScoresRecorded {
+        /// The results, in the order in which they were found.
+        results: Vec<ScoreResult>,
     },
     /// A condition began to need attention.
     AlertRaised {
@@ -411,11 +420,11 @@ pub struct PatientState {
     /// Stays by id.
     pub encounters: BTreeMap<EncounterId, Encounter>,
     /// Recent values per measure, oldest first; the newest of all is the last one.
-    pub measures: BTreeMap<Measure, Vec<MeasuredValue>>,
+    pub measures: Measures,
     /// How many observations were ever recorded.
     pub observations_total: u64,
     /// The current result of each model.
-    pub scores: BTreeMap<ScoreModel, Score>,
+    pub scores: Scores,
     /// Open alerts, one per condition.
     pub alerts: BTreeMap<AlertCondition, Alert>,
     /// Recently resolved alerts, oldest first.

@@ -27,6 +27,15 @@ impl ScoreModel {
     pub const ALL: &'static [Self] =
         &[Self::News2, Self::Mews, Self::Qsofa, Self::Sirs, Self::ShockIndex, Self::KdigoAki];
 
+    /// How many models there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The place in [`ScoreModel::ALL`]; not stable, for tables in memory only.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// The stable number in stored data; never reused.
     #[must_use]
     pub const fn number(self) -> u16 {
@@ -166,6 +175,141 @@ impl Score {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.parts.iter().all(|part| part.points.is_ok())
+    }
+
+    /// What is kept of the result; `future_dated`: whether its inputs are dated in the future.
+    #[must_use]
+    pub fn result(&self, future_dated: bool) -> ScoreResult {
+        ScoreResult {
+            model: self.model,
+            model_version: self.model_version,
+            as_of: self.as_of,
+            minimum: self.minimum,
+            maximum: self.maximum,
+            band: self.band,
+            complete: self.is_complete(),
+            future_dated,
+        }
+    }
+}
+
+/// The result of a model without its parts: what states and events keep. The parts follow from the
+/// values held, by the model's version, and are found again when somebody asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreResult {
+    /// Which model.
+    pub model: ScoreModel,
+    /// The version of the model's tables and rules.
+    pub model_version: u16,
+    /// The instant for which the result holds.
+    pub as_of: Timestamp,
+    /// The lowest total that the missing parts allow.
+    pub minimum: Decimal,
+    /// The highest total that the missing parts allow.
+    pub maximum: Decimal,
+    /// The band of `minimum`.
+    pub band: Band,
+    /// Whether every part had a usable input.
+    pub complete: bool,
+    /// Whether the inputs are dated in the future; such results are kept apart from present ones.
+    pub future_dated: bool,
+}
+
+impl ScoreResult {
+    /// Whether the result can stand in a list of results: totals are small numbers.
+    #[must_use]
+    pub fn is_storable(&self) -> bool {
+        [self.minimum, self.maximum].iter().all(|total| i32::try_from(total.mantissa()).is_ok())
+    }
+}
+
+/// The current result of each model: a map without allocations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scores([Option<ScoreResult>; ScoreModel::COUNT]);
+
+impl Scores {
+    /// The result of a model.
+    #[must_use]
+    pub const fn get(&self, model: &ScoreModel) -> Option<&ScoreResult> {
+        self.0[model.index()].as_ref()
+    }
+
+    /// Whether there is a result of a model.
+    #[must_use]
+    pub const fn contains_key(&self, model: &ScoreModel) -> bool {
+        self.0[model.index()].is_some()
+    }
+
+    /// Keeps a result in place of the one of its model; answers that one.
+    pub const fn insert(&mut self, result: ScoreResult) -> Option<ScoreResult> {
+        self.0[result.model.index()].replace(result)
+    }
+
+    /// Lets go of the result of a model.
+    pub const fn remove(&mut self, model: ScoreModel) -> Option<ScoreResult> {
+        self.0[model.index()].take()
+    }
+
+    /// Lets go of every result.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The results in the order of their models.
+    pub fn values(&self) -> impl Iterator<Item = &ScoreResult> {
+        self.0.iter().flatten()
+    }
+
+    /// Models and their results, in the order of the models.
+    pub fn iter(&self) -> ScoresIter<'_> {
+        self.0.iter().filter_map(|result| result.as_ref().map(|result| (&result.model, result)))
+    }
+
+    /// How many results there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values().count()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}
+
+/// Goes over [`Scores`] like over a map.
+pub type ScoresIter<'a> = std::iter::FilterMap<
+    std::slice::Iter<'a, Option<ScoreResult>>,
+    fn(&'a Option<ScoreResult>) -> Option<(&'a ScoreModel, &'a ScoreResult)>,
+>;
+
+impl<'a> IntoIterator for &'a Scores {
+    type Item = (&'a ScoreModel, &'a ScoreResult);
+    type IntoIter = ScoresIter<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl std::ops::Index<&ScoreModel> for Scores {
+    type Output = ScoreResult;
+
+    /// # Panics
+    /// When there is no result of the model.
+    fn index(&self, model: &ScoreModel) -> &ScoreResult {
+        self.get(model).expect("a result of the model")
+    }
+}
+
+impl FromIterator<ScoreResult> for Scores {
+    fn from_iter<T: IntoIterator<Item = ScoreResult>>(results: T) -> Self {
+        let mut scores = Self::default();
+        for result in results {
+            scores.insert(result);
+        }
+        scores
     }
 }
 

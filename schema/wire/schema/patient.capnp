@@ -202,6 +202,24 @@ struct Score {
   parts @6 :List(ScorePart);  # every parameter in table order
 }
 
+# A score without its parts: those follow from the values held, by the version of the model.
+struct ScoreResult {
+  asOfUnixMicros @0 :Int64;  # the instant for which it holds
+  minimum @1 :Int32;  # lowest total that the missing parts allow, times 10^minimumScale
+  maximum @2 :Int32;  # highest total, times 10^maximumScale
+  modelVersion @3 :UInt16;  # of tables and rules
+  model @4 :UInt8;  # ordinal of ScoreModel; never 0
+  band @5 :UInt8;  # ordinal of Band, of the minimum; never 0
+  minimumScale @6 :UInt8;  # digits after the decimal point
+  maximumScale @7 :UInt8;  # digits after the decimal point
+  isIncomplete @8 :Bool;  # a part had no usable input
+  isFutureDated @9 :Bool;  # made from values dated in the future
+}
+
+struct ScoresRecorded {
+  results @0 :List(ScoreResult);  # in the order in which they were found
+}
+
 enum Severity {
   unknown @0;
   warning @1;
@@ -270,6 +288,9 @@ struct ObservationRecorded {
   observation @0 :Common.Observation;  # what was observed
   recordedAtUnixMicros @1 :Int64;  # when it was recorded here
   isFutureDated @2 :Bool;  # dated after its arrival by more than the tolerance
+  # The event is also a version of the FHIR resource that the observation's id names; its number is
+  # the event's place in the journal.
+  isResource @3 :Bool;
 }
 
 # Something about the open alert of a condition. Which fields count depends on the event.
@@ -311,7 +332,7 @@ struct PatientEvent {
     demographicsStated @1 :DemographicsStated;  # something about the person was stated
     movementRecorded @2 :MovementRecorded;  # a movement of a stay was reported
     observationRecorded @3 :ObservationRecorded;  # something was observed
-    scoreRecorded @4 :Score;  # a model ran on changed inputs
+    scoreRecorded @4 :Score;  # a model ran on changed inputs; earlier versions only
     alertRaised @5 :Alert;  # a condition began to need attention
     alertSuppressed @6 :AlertChange;  # a further trigger was folded in
     alertSeverityChanged @7 :AlertChange;  # more or less urgent from now on
@@ -325,6 +346,7 @@ struct PatientEvent {
     linkAdded @15 :LinkAdded;  # two records were joined
     linkRemoved @16 :RecordAndTime;  # two records were separated again
     contributionReceived @17 :Contribution;  # a value of a record retired into this one
+    scoresRecorded @18 :ScoresRecorded;  # models ran on changed inputs
   }
 }
 
@@ -334,7 +356,7 @@ struct PatientState {
   encounters @2 :List(Encounter);  # sorted by id
   measures @3 :List(MeasureValues);  # sorted by measure in the order of its declaration
   observationsTotal @4 :UInt64;  # ever recorded
-  scores @5 :List(Score);  # the current one of each model, in the order of their declaration
+  obsolete5 @5 :List(Score);  # scores with their parts, of earlier versions; see results
   alerts @6 :List(Alert);  # open, one per condition, sorted by condition
   resolvedAlerts @7 :List(Alert);  # recent, oldest first
   alertsTotal @8 :UInt64;  # ever raised
@@ -342,6 +364,7 @@ struct PatientState {
   devices @10 :List(DeviceChange);  # that measure this patient, sorted by id
   links @11 :List(Link);  # records retired into this one, sorted by id
   mergedInto @12 :RecordAndTime;  # the record this one was retired into, since when; null: none
+  results @13 :List(ScoreResult);  # the current one of each model, in the order of declaration
 }
 
 # Values of a retired record.

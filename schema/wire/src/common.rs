@@ -111,6 +111,10 @@ pub(crate) fn list_length(length: usize) -> u32 {
     u32::try_from(length).expect("a list of a record that fits RECORD_BYTES_MAX fits 32 bits")
 }
 
+pub(crate) fn read_str(reader: capnp::Result<text::Reader<'_>>) -> Result<&str, WireError> {
+    Ok(reader?.to_str()?)
+}
+
 pub(crate) fn read_text(reader: capnp::Result<text::Reader<'_>>) -> Result<String, WireError> {
     Ok(reader?.to_str()?.to_owned())
 }
@@ -211,7 +215,7 @@ pub(crate) fn read_entity(
     reader: capnp::Result<wire::entity_id::Reader<'_>>,
 ) -> Result<EntityId, WireError> {
     let reader = reader?;
-    let tenant = TenantId::new(read_text(reader.get_tenant())?);
+    let tenant = TenantId::new(read_str(reader.get_tenant())?);
     let kind = read_entity_kind(reader.get_kind())?;
     let key = reader.get_key()?.to_str()?;
     let entity = EntityId::new(tenant, kind, key);
@@ -232,7 +236,7 @@ pub(crate) fn read_provenance(
 ) -> Result<Provenance, WireError> {
     let reader = reader?;
     Ok(Provenance {
-        source: SourceId::new(read_text(reader.get_source())?),
+        source: SourceId::new(read_str(reader.get_source())?),
         message: read_digest(reader.get_message())?,
         position: read_text(reader.get_position())?,
     })

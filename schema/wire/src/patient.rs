@@ -11,7 +11,9 @@ mod state;
 use crate::bytes::{decode, encode};
 use crate::error::WireError;
 use crate::patient_capnp as wire;
+use schema_types::clinical::Observation;
 use schema_types::patient::{PatientEvent, PatientNotice, PatientState};
+use schema_types::time::Timestamp;
 
 pub(crate) use notice::{read_notice, write_notice};
 
@@ -27,6 +29,15 @@ pub fn encode_event(event: &PatientEvent) -> Vec<u8> {
 /// [`WireError`] when the bytes do not decode.
 pub fn decode_event(bytes: &[u8]) -> Result<PatientEvent, WireError> {
     decode::<wire::patient_event::Owned, _>(bytes, event::read_event)
+}
+
+/// The observation of an event that is also a version of a FHIR resource, and when it was recorded;
+/// `None` for any other event, without reading it.
+///
+/// # Errors
+/// [`WireError`] when the bytes do not decode.
+pub fn decode_resource_event(bytes: &[u8]) -> Result<Option<(Observation, Timestamp)>, WireError> {
+    decode::<wire::patient_event::Owned, _>(bytes, event::read_resource_event)
 }
 
 /// The canonical stored form of a state: equal states have equal bytes (DET-1).

@@ -42,10 +42,10 @@ pub(super) enum Standing {
 
 /// Raises, changes, suppresses, calms or ends the alert of the finding's condition.
 pub(super) fn judge(draft: &mut Draft<'_>, finding: Finding, standing: Standing) {
-    if draft.work().merged_into.is_some() {
+    if draft.merged_into().is_some() {
         return;
     }
-    let open = draft.work().alerts.get(&finding.condition).cloned();
+    let open = draft.alerts().get(&finding.condition).cloned();
     match (open, finding.severity) {
         (None, None) => {}
         (None, Some(severity)) => raise(draft, finding, severity, standing),
@@ -69,7 +69,7 @@ pub(super) fn judge(draft: &mut Draft<'_>, finding: Finding, standing: Standing)
 
 fn raise(draft: &mut Draft<'_>, finding: Finding, severity: Severity, standing: Standing) {
     let now = draft.context.now;
-    let number = draft.work().alerts_total.saturating_add(1);
+    let number = draft.alerts_total().saturating_add(1);
     let id = AlertId::new(format!("{}-{number}", condition_label(&finding.condition)));
     set_timer(draft, &finding.condition, severity);
     draft.emit(Event::AlertRaised {
@@ -125,7 +125,7 @@ fn calm(draft: &mut Draft<'_>, alert: &Alert) {
 
 /// Resolves the alert of a condition, if one is open.
 pub(super) fn end(draft: &mut Draft<'_>, condition: &AlertCondition) {
-    if draft.work().merged_into.is_none() && draft.work().alerts.contains_key(condition) {
+    if draft.merged_into().is_none() && draft.alerts().contains_key(condition) {
         draft.push_effect(Effect::CancelTimer { name: timer_name(condition) });
         let at = draft.context.now;
         draft.emit(Event::AlertResolved { condition: condition.clone(), at });

@@ -67,7 +67,7 @@ pub(super) fn judge_newest(draft: &mut Draft<'_>, measure: Measure) {
 /// Ends the alert of a measure when no critical value is held that is as new as its trigger.
 pub(super) fn end_without_reason(draft: &mut Draft<'_>, measure: Measure) {
     let condition = AlertCondition::CriticalValue(measure);
-    let Some(alert) = draft.work().alerts.get(&condition) else { return };
+    let Some(alert) = draft.alerts().get(&condition) else { return };
     let timeline = if alert.future_dated { Timeline::Future } else { Timeline::Present };
     let view = draft.view(timeline);
     let mut held = view.between(measure, alert.observed_at.plus_micros(-1), Timestamp::MAX);
@@ -78,7 +78,7 @@ pub(super) fn end_without_reason(draft: &mut Draft<'_>, measure: Measure) {
 }
 
 fn finding(draft: &Draft<'_>, measure: Measure, value: &MeasuredValue) -> Finding {
-    let person = person_at(&draft.work().demographics, value.effective_at);
+    let person = person_at(draft.demographics(), value.effective_at);
     Finding {
         condition: AlertCondition::CriticalValue(measure),
         severity: actors_risk::critical_value_for(&person, measure, value.value),

@@ -25,10 +25,10 @@ pub(super) fn on_association(
 /// Joins or parts a device. A statement older than the one that holds changes nothing.
 pub(super) fn link_device(draft: &mut Draft<'_>, link: &DeviceLink) -> Decided {
     let DeviceLink { device, associated, at } = link;
-    let since = draft.work().devices.get(device).copied();
+    let since = draft.devices().get(device).copied();
     match (associated, since) {
         (true, None) => {
-            if draft.work().devices.len() >= DEVICES_MAX {
+            if draft.devices().len() >= DEVICES_MAX {
                 return Err(Refusal::limit("too many devices"));
             }
             draft.emit(Event::DeviceAssociated { device: device.clone(), at: *at });
@@ -50,8 +50,8 @@ pub(super) fn on_silence(
 ) -> Decided {
     person::make_provisional(draft);
     let condition = AlertCondition::DeviceSilent(device.clone());
-    let is_new = !draft.work().alerts.contains_key(&condition);
-    if silent && is_new && draft.work().alerts.len() >= OPEN_ALERTS_MAX {
+    let is_new = !draft.alerts().contains_key(&condition);
+    if silent && is_new && draft.alerts().len() >= OPEN_ALERTS_MAX {
         return Err(Refusal::limit("too many open alerts"));
     }
     let finding = Finding {

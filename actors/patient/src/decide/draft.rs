@@ -1,27 +1,33 @@
-//! A decision in the making: the events so far, folded into a copy of just those parts of the state
+//! A decision in the making: the events so far, folded into copies of just those parts of the state
 //! that they touch, and the effects that follow from the difference. Dropped when refused.
 
 use crate::command::Changes;
 use crate::event::Event;
-use crate::evolve::{evolve_part, scores};
+use crate::evolve::measures::{bound, measured_value, surplus};
+use crate::evolve::{Ground, evolve_part};
 use crate::limits::escalation_micros;
 use crate::state::{State, is_known, timer_name};
-use crate::view::{Timeline, View};
+use crate::view::{Changed, Timeline, View};
 use actors_core::{Context, Effect, IndexEntry, Notice};
-use schema_types::clinical::{Location, Movement, ResourceKey, ResourceMeta};
+use schema_types::clinical::{Location, Movement, Observation, ResourceKey, ResourceMeta};
 use schema_types::facility::{FacilityNotice, Stay};
-use schema_types::ids::{EncounterId, EntityId, EntityKind};
+use schema_types::history::{Series, insert_in_order, value_order};
+use schema_types::ids::{EncounterId, EntityId, EntityKind, ObservationId};
 use schema_types::measure::Measure;
-use schema_types::patient::{AlertCondition, AlertStatus, Encounter, Link};
+use schema_types::patient::{
+    Alert, AlertCondition, AlertStatus, Demographics, Encounter, Link, MeasuredValue,
+};
+use schema_types::score::Scores;
+use schema_types::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Draft<'a> {
     pub(super) base: &'a State,
     pub(super) context: &'a Context<'a>,
-    /// The parts that changed so far; see the accessors for those that are copied on demand.
+    /// The parts that changed so far; what is copied on demand is reached by accessors.
     work: State,
-    measures_touched: BTreeSet<Measure>,
-    links_copied: bool,
+    copied: Copied,
+    measures: Vec<(Measure, Changed)>,
     stays_touched: BTreeSet<EncounterId>,
     alerts_touched: BTreeSet<AlertCondition>,
     events: Vec<Event>,
@@ -29,16 +35,22 @@ pub(super) struct Draft<'a> {
     changes: Changes,
 }
 
+/// Which parts of the draft stand in place of those of the state.
+#[derive(Debug, Clone, Copy, Default)]
+struct Copied {
+    demographics: bool,
+    alerts: bool,
+    devices: bool,
+    links: bool,
+}
+
 impl<'a> Draft<'a> {
     pub(super) fn new(base: &'a State, context: &'a Context<'a>) -> Self {
         let work = State {
             registration: base.registration,
-            demographics: base.demographics.clone(),
             observations_total: base.observations_total,
             scores: base.scores.clone(),
-            alerts: base.alerts.clone(),
             alerts_total: base.alerts_total,
-            devices: base.devices.clone(),
             merged_into: base.merged_into.clone(),
             ..State::default()
         };
@@ -46,8 +58,8 @@ impl<'a> Draft<'a> {
             base,
             context,
             work,
-            measures_touched: BTreeSet::new(),
-            links_copied: false,
+            copied: Copied::default(),
+            measures: Vec::new(),
             stays_touched: BTreeSet::new(),
             alerts_touched: BTreeSet::new(),
             events: Vec::new(),
@@ -56,9 +68,36 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The state so far. Encounters, resources, measures and links are reached by accessors.
-    pub(super) const fn work(&self) -> &State {
-        &self.work
+    pub(super) const fn registration(&self) -> schema_types::patient::Registration {
+        self.work.registration
+    }
+
+    pub(super) const fn merged_into(&self) -> Option<&(EntityId, Timestamp)> {
+        self.work.merged_into.as_ref()
+    }
+
+    pub(super) const fn scores(&self) -> &Scores {
+        &self.work.scores
+    }
+
+    pub(super) const fn alerts_total(&self) -> u64 {
+        self.work.alerts_total
+    }
+
+    pub(super) const fn demographics(&self) -> &Demographics {
+        if self.copied.demographics { &self.work.demographics } else { &self.base.demographics }
+    }
+
+    pub(super) const fn alerts(&self) -> &BTreeMap<AlertCondition, Alert> {
+        if self.copied.alerts { &self.work.alerts } else { &self.base.alerts }
+    }
+
+    pub(super) const fn devices(&self) -> &BTreeMap<EntityId, Timestamp> {
+        if self.copied.devices { &self.work.devices } else { &self.base.devices }
+    }
+
+    pub(super) const fn links(&self) -> &BTreeMap<EntityId, Link> {
+        if self.copied.links { &self.work.links } else { &self.base.links }
     }
 
     pub(super) const fn changes(&mut self) -> &mut Changes {
@@ -75,16 +114,24 @@ impl<'a> Draft<'a> {
 
     /// Adds an event and folds it.
     pub(super) fn emit(&mut self, event: Event) {
+        let ground = Ground {
+            present: self.view(Timeline::Present),
+            future: self.view(Timeline::Future),
+            links: self.links(),
+            demographics: self.demographics(),
+            scores: &self.work.scores,
+        };
+        for model in ground.falls_with(&event) {
+            self.work.scores.remove(model);
+        }
         self.touch(&event);
-        if let Event::ScoreRecorded { score } = &event {
-            let view = self.view(Timeline::Future);
-            let is_future = view.is_input_of(score);
-            let current = self.work.scores.get(&score.model);
-            let current_is_future = current.is_some_and(|old| view.is_input_of(old));
-            scores::record(&mut self.work.scores, score, is_future, current_is_future);
-            self.changes.scores.push(score.clone());
+        if let Event::ObservationRecorded { observation, recorded_at, future_dated, .. } = &event {
+            self.fold_observation(observation, *recorded_at, *future_dated);
         } else {
             evolve_part(&mut self.work, &event);
+        }
+        if let Event::ScoresRecorded { results } = &event {
+            self.changes.scores.extend(results);
         }
         self.events.push(event);
     }
@@ -99,61 +146,110 @@ impl<'a> Draft<'a> {
                 }
                 self.stays_touched.insert(encounter.clone());
             }
-            Event::ObservationRecorded { observation, .. } => {
-                let known = self.measure_of(&observation.id);
-                let stated = observation.measured.map(|(measure, _)| measure);
-                for measure in known.into_iter().chain(stated) {
-                    self.touch_measure(measure);
-                }
-            }
-            Event::AlertRaised { alert } => {
-                self.alerts_touched.insert(alert.condition.clone());
-            }
+            Event::AlertRaised { alert } => self.touch_alert(&alert.condition),
             Event::AlertSuppressed { condition, .. }
             | Event::AlertSeverityChanged { condition, .. }
             | Event::AlertCalmed { condition, .. }
             | Event::AlertAcknowledged { condition, .. }
             | Event::AlertEscalated { condition, .. }
-            | Event::AlertResolved { condition, .. } => {
-                self.alerts_touched.insert(condition.clone());
-            }
+            | Event::AlertResolved { condition, .. } => self.touch_alert(condition),
             Event::LinkAdded { .. }
             | Event::LinkRemoved { .. }
             | Event::ContributionReceived { .. } => {
-                if !self.links_copied {
-                    self.links_copied = true;
+                if !std::mem::replace(&mut self.copied.links, true) {
                     self.work.links = self.base.links.clone();
                 }
             }
-            Event::DemographicsStated { .. }
+            Event::DemographicsStated { .. } => {
+                if !std::mem::replace(&mut self.copied.demographics, true) {
+                    self.work.demographics = self.base.demographics.clone();
+                }
+            }
+            Event::DeviceAssociated { .. } | Event::DeviceDissociated { .. } => {
+                if !std::mem::replace(&mut self.copied.devices, true) {
+                    self.work.devices = self.base.devices.clone();
+                }
+            }
+            Event::ObservationRecorded { .. }
             | Event::ScoreRecorded { .. }
-            | Event::ResourceStored { .. }
-            | Event::DeviceAssociated { .. }
-            | Event::DeviceDissociated { .. } => {}
+            | Event::ScoresRecorded { .. }
+            | Event::ResourceStored { .. } => {}
         }
     }
 
-    fn touch_measure(&mut self, measure: Measure) {
-        if self.measures_touched.insert(measure)
-            && let Some(values) = self.base.measures.get(&measure)
-        {
-            self.work.measures.insert(measure, values.clone());
+    fn touch_alert(&mut self, condition: &AlertCondition) {
+        if !std::mem::replace(&mut self.copied.alerts, true) {
+            self.work.alerts = self.base.alerts.clone();
         }
+        self.alerts_touched.insert(condition.clone());
+    }
+
+    /// What `evolve` does to the histories, without copying one to which a value is appended.
+    fn fold_observation(
+        &mut self,
+        observation: &Observation,
+        recorded_at: Timestamp,
+        future_dated: bool,
+    ) {
+        self.work.observations_total = self.work.observations_total.saturating_add(1);
+        if let Some((measure, _)) = self.view(Timeline::Present).find_own(&observation.id) {
+            self.copy_measure(measure).retain(|value| value.observation != observation.id);
+        }
+        let Some((measure, value)) = measured_value(observation, recorded_at, future_dated) else {
+            return;
+        };
+        let is_untouched = self.measures.iter().all(|(one, _)| *one != measure);
+        match self.base.measures.get(&measure) {
+            None if is_untouched => {
+                self.measures.push((measure, Changed::Appended { left: 0, value }));
+            }
+            Some(series) if is_untouched && self.is_appended(series, &value) => {
+                let left = surplus(series, &value, series.len() + 1);
+                self.measures.push((measure, Changed::Appended { left, value }));
+            }
+            Some(_) | None => {
+                let series = self.copy_measure(measure);
+                insert_in_order(series, value);
+                bound(series, |_| {});
+            }
+        }
+    }
+
+    /// Whether a value joins a history behind all others, and all count together.
+    fn is_appended(&self, series: &Series, value: &MeasuredValue) -> bool {
+        !value.future_dated
+            && !self.base.measures.has_future_dated()
+            && series.back().is_none_or(|last| value_order(last) < value_order(value))
+    }
+
+    /// A copy of a history with what was done to it so far, to be changed at will.
+    fn copy_measure(&mut self, measure: Measure) -> &mut Series {
+        let place = self.measures.iter().position(|(one, _)| *one == measure);
+        let place = place.unwrap_or_else(|| {
+            self.measures.push((measure, self.copied_values(measure)));
+            self.measures.len() - 1
+        });
+        if let (_, Changed::Appended { .. }) = self.measures[place] {
+            self.measures[place].1 = self.copied_values(measure);
+        }
+        match &mut self.measures[place].1 {
+            Changed::Replaced(series) => series,
+            Changed::Appended { .. } => unreachable!("replaced above"),
+        }
+    }
+
+    fn copied_values(&self, measure: Measure) -> Changed {
+        Changed::Replaced(self.view(Timeline::Present).own(measure).iter().cloned().collect())
     }
 
     /// The values so far.
     pub(super) fn view(&self, timeline: Timeline) -> View<'_> {
-        let changed = (&self.measures_touched, &self.work.measures);
-        View::of_changed(self.base, changed, self.links(), timeline)
+        View::of_changed(self.base, &self.measures, self.links(), timeline)
     }
 
     /// The values before this decision.
     pub(super) const fn view_before(&self, timeline: Timeline) -> View<'a> {
         View::of(self.base, timeline)
-    }
-
-    pub(super) fn links(&self) -> &BTreeMap<EntityId, Link> {
-        if self.links_copied { &self.work.links } else { &self.base.links }
     }
 
     pub(super) fn encounter(&self, id: &EncounterId) -> Option<&Encounter> {
@@ -172,11 +268,9 @@ impl<'a> Draft<'a> {
         self.work.resources.get(key).or_else(|| self.base.resources.get(key))
     }
 
-    /// The measure under which an observation is held, if it is.
-    pub(super) fn measure_of(&self, id: &schema_types::ids::ObservationId) -> Option<Measure> {
-        let view = self.view(Timeline::Present);
-        let holds = |measure: &Measure| view.own(*measure).iter().any(|v| v.observation == *id);
-        Measure::ALL.iter().copied().find(holds)
+    /// The value of an observation that this record holds.
+    pub(super) fn held(&self, id: &ObservationId) -> Option<(Measure, &MeasuredValue)> {
+        self.view(Timeline::Present).find_own(id)
     }
 
     /// The journal sequence number that the next event will have.
@@ -195,7 +289,7 @@ impl<'a> Draft<'a> {
             resolved.iter().rfind(|alert| alert.condition == *condition)
         };
         for condition in &self.alerts_touched {
-            let alert = self.work.alerts.get(condition).or_else(|| ended(condition));
+            let alert = self.alerts().get(condition).or_else(|| ended(condition));
             self.changes.alerts.extend(alert.cloned());
         }
         (self.events, self.effects, self.changes)
@@ -206,6 +300,9 @@ impl<'a> Draft<'a> {
             (false, true) => self.effects.push(Effect::PutIndex(IndexEntry::Known)),
             (true, false) => self.effects.push(Effect::ClearIndex(IndexEntry::Known)),
             (true, true) | (false, false) => {}
+        }
+        if !self.copied.demographics {
+            return;
         }
         let known = &self.base.demographics.identifiers;
         for identifier in &self.work.demographics.identifiers {
@@ -253,7 +350,7 @@ impl<'a> Draft<'a> {
     fn watch_alerts(&mut self) {
         let pages = self.work.merged_into.is_none();
         let paged = self.base.merged_into.is_none();
-        let is_listed = pages && !self.work.alerts.is_empty();
+        let is_listed = pages && !self.alerts().is_empty();
         let was_listed = paged && !self.base.alerts.is_empty();
         match (was_listed, is_listed) {
             (false, true) => self.effects.push(Effect::PutIndex(IndexEntry::OpenAlerts)),
@@ -263,7 +360,8 @@ impl<'a> Draft<'a> {
         if pages == paged {
             return;
         }
-        for alert in self.work.alerts.values() {
+        let open = if self.copied.alerts { &self.work.alerts } else { &self.base.alerts };
+        for alert in open.values() {
             let name = timer_name(&alert.condition);
             if !pages {
                 self.effects.push(Effect::CancelTimer { name });

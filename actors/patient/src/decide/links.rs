@@ -9,7 +9,7 @@ use super::{Decided, Refusal, critical};
 use crate::event::{Event, LinkRole};
 use crate::evolve::measures::{WITHDRAWN_AT, says_the_same};
 use crate::limits::{CONTRIBUTION_VALUES_MAX, LINK_DEPTH_MAX, LINKS_MAX};
-use crate::view::Timeline;
+use crate::view::{Timeline, replay};
 use actors_core::Notice;
 use schema_types::Decimal;
 use schema_types::clinical::Provenance;
@@ -40,7 +40,7 @@ pub(super) fn decide_merge(
             "a patient cannot be joined with that",
         ));
     }
-    if draft.work().merged_into.is_some() {
+    if draft.merged_into().is_some() {
         let reason = "this record was itself retired into another";
         return Err(Refusal::wrong(ErrorCode::PatientMerge, reason));
     }
@@ -77,7 +77,7 @@ fn drop_link(draft: &mut Draft<'_>, other: &EntityId, at: Timestamp) {
     for measure in contributed.iter().map(|(measure, _)| *measure) {
         critical::end_without_reason(draft, measure);
     }
-    if let Some((into, _)) = draft.work().merged_into.clone() {
+    if let Some((into, _)) = draft.merged_into().cloned() {
         let withdrawn = |(measure, mut value): (Measure, MeasuredValue)| {
             value.effective_at = WITHDRAWN_AT;
             value.value = Decimal::ZERO;
@@ -98,7 +98,7 @@ pub(super) fn on_retired(
     if into == this {
         return;
     }
-    if let Some((current, since)) = draft.work().merged_into.clone() {
+    if let Some((current, since)) = draft.merged_into().cloned() {
         if current == *into {
             return;
         }
@@ -130,7 +130,7 @@ pub(super) fn on_retired(
 
 /// The link was undone, by whichever side knew first.
 pub(super) fn on_separated(draft: &mut Draft<'_>, from: &EntityId, at: Timestamp) {
-    let retired_at = match &draft.work().merged_into {
+    let retired_at = match draft.merged_into() {
         Some((into, since)) if into == from => Some(*since),
         Some(_) | None => None,
     };
@@ -144,14 +144,13 @@ pub(super) fn on_separated(draft: &mut Draft<'_>, from: &EntityId, at: Timestamp
 
 /// A record that comes back into use pages for what it learned while it was retired.
 fn judge_since(draft: &mut Draft<'_>, retired_at: Timestamp) {
-    for score in draft.work().scores.clone().into_values() {
-        let mut inputs = score.parts.iter().flat_map(|part| &part.inputs);
-        let is_new = inputs.any(|input| {
-            let found = draft.view(Timeline::Present).find(input);
-            found.is_some_and(|(_, value)| value.recorded_at > retired_at)
-        });
-        if is_new {
-            alerts::judge(draft, scores::finding(&score), Standing::Newest);
+    for result in draft.scores().clone().values().filter(|result| !result.future_dated) {
+        let view = draft.view(Timeline::Present);
+        let finding = replay(&view, draft.demographics(), result)
+            .filter(|score| score.inputs().any(|input| input.value.recorded_at > retired_at))
+            .map(|score| scores::finding(&score, result));
+        if let Some(finding) = finding {
+            alerts::judge(draft, finding, Standing::Newest);
         }
     }
     for measure in Measure::ALL {
@@ -198,7 +197,7 @@ pub(super) fn on_contribution(draft: &mut Draft<'_>, from: &EntityId, values: Va
             critical::end_without_reason(draft, *measure);
         }
     }
-    if let Some((into, _)) = draft.work().merged_into.clone() {
+    if let Some((into, _)) = draft.merged_into().cloned() {
         contribute(draft, &into, onward);
     }
 }

@@ -6,19 +6,20 @@ use super::scores::{self, Touched};
 use super::{Decided, Refusal, critical, links, person};
 use crate::command::ObservationReport;
 use crate::event::Event;
-use crate::evolve::measures::WITHDRAWN_AT;
+use crate::evolve::measures::{WITHDRAWN_AT, measured_value};
 use crate::limits::{FUTURE_TOLERANCE_MICROS, LATE_INSTANTS_MAX, OBSERVATIONS_MAX};
 use crate::state::is_known;
 use crate::view::Timeline;
-use actors_core::{Effect, IndexEntry, Notice, ResourceBody};
+use actors_core::{Effect, IndexEntry, Notice};
 use schema_types::clinical::{
-    Code, Observation, ObservationStatus, ObservationValue, ResourceKey, ResourceMeta,
+    Code, Observation, ObservationStatus, ObservationValue, Provenance, ResourceKey,
 };
 use schema_types::device::{DeviceNotice, SampleSummary};
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::{EntityId, ObservationId};
 use schema_types::measure::{LOINC_SYSTEM, Measure};
 use schema_types::patient::{MeasuredValue, Registration};
+use schema_types::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// How observations arrived.
@@ -40,7 +41,7 @@ pub(super) struct Batch {
     pub(super) gained: Vec<(Measure, MeasuredValue)>,
     /// Measures that lost a value.
     pub(super) lost: Vec<Measure>,
-    /// What the record into which this one was retired has to know.
+    /// What the record into which this one was retired has to know, if it was.
     outgoing: Vec<(Measure, MeasuredValue)>,
     seen: BTreeMap<EntityId, SampleSummary>,
 }
@@ -101,7 +102,8 @@ pub(super) fn record(
     origin: Origin,
 ) {
     let now = draft.context.now;
-    let known = known_value(draft, &observation.id);
+    let held = draft.held(&observation.id);
+    let known = held.map(|(measure, value)| (measure, value.clone()));
     let future_dated = observation.effective_at > now.plus_micros(FUTURE_TOLERANCE_MICROS);
     if observation.status == ObservationStatus::Withdrawn {
         observation.measured = None;
@@ -117,21 +119,29 @@ pub(super) fn record(
     if future_dated && !observation.issues.contains(&ErrorCode::ClinicalFuture) {
         observation.issues.push(ErrorCode::ClinicalFuture);
     }
-    note(batch, known, &observation, (now, future_dated));
-    if origin != Origin::Fhir {
-        store(draft, &observation);
+    let is_retired = draft.merged_into().is_some();
+    note(batch, known, &observation, (now, future_dated, is_retired));
+    let as_resource = origin != Origin::Fhir;
+    if as_resource {
+        let id = observation.id.clone();
+        draft.push_effect(Effect::PutIndex(IndexEntry::Observation { id }));
     }
     if origin != Origin::Device {
         note_device(batch, &observation, now);
     }
     let observation = Box::new(observation);
-    draft.emit(Event::ObservationRecorded { observation, recorded_at: now, future_dated });
+    draft.emit(Event::ObservationRecorded {
+        observation,
+        recorded_at: now,
+        future_dated,
+        as_resource,
+    });
     draft.changes().observations_recorded += 1;
 }
 
 /// Withdraws an observation of which only the value is held.
 pub(super) fn withdraw(draft: &mut Draft<'_>, batch: &mut Batch, id: &ObservationId) {
-    let Some((measure, value)) = known_value(draft, id) else { return };
+    let Some((measure, value)) = draft.held(id) else { return };
     let code = measure.loinc().map_or_else(Code::default, |code| Code {
         system: LOINC_SYSTEM.to_owned(),
         code: code.to_owned(),
@@ -147,7 +157,7 @@ pub(super) fn withdraw(draft: &mut Draft<'_>, batch: &mut Batch, id: &Observatio
         status: ObservationStatus::Withdrawn,
         device: None,
         encounter: None,
-        provenance: value.provenance,
+        provenance: Provenance::from(&value.provenance),
         issues: Vec::new(),
     };
     record(draft, batch, observation, Origin::Fhir);
@@ -162,18 +172,11 @@ pub(super) fn held_for(draft: &Draft<'_>, key: &ResourceKey) -> Vec<ObservationI
     };
     Measure::ALL
         .iter()
-        .flat_map(|measure| view.own(*measure))
+        .flat_map(|measure| view.own(*measure).iter())
         .map(|value| &value.observation)
         .filter(|id| crate::command::is_observation_of(&key.id, id) && !is_another_resource(id))
         .cloned()
         .collect()
-}
-
-fn known_value(draft: &Draft<'_>, id: &ObservationId) -> Option<(Measure, MeasuredValue)> {
-    let measure = draft.measure_of(id)?;
-    let view = draft.view(Timeline::Present);
-    let value = view.own(measure).iter().rfind(|value| value.observation == *id)?;
-    Some((measure, value.clone()))
 }
 
 /// Notes what scores, alerts and the surviving record have to know of an observation.
@@ -181,65 +184,27 @@ fn note(
     batch: &mut Batch,
     known: Option<(Measure, MeasuredValue)>,
     observation: &Observation,
-    (now, future_dated): (schema_types::time::Timestamp, bool),
+    (now, future_dated, is_retired): (Timestamp, bool, bool),
 ) {
     if let Some((measure, mut value)) = known {
         batch.touched.lost(measure);
         batch.lost.push(measure);
         batch.gained.retain(|(_, earlier)| earlier.observation != observation.id);
-        if observation.measured.map(|(measure, _)| measure) != Some(measure) {
+        if is_retired && observation.measured.map(|(measure, _)| measure) != Some(measure) {
             value.effective_at = WITHDRAWN_AT;
             batch.outgoing.push((measure, value));
         }
     }
-    if let Some((measure, value)) = observation.measured {
-        let value = MeasuredValue {
-            value,
-            effective_at: observation.effective_at,
-            recorded_at: now,
-            observation: observation.id.clone(),
-            future_dated,
-            provenance: observation.provenance.clone(),
-        };
+    if let Some((measure, value)) = measured_value(observation, now, future_dated) {
         batch.touched.gained(measure, value.effective_at, future_dated);
-        batch.outgoing.push((measure, value.clone()));
+        if is_retired {
+            batch.outgoing.push((measure, value.clone()));
+        }
         batch.gained.push((measure, value));
     }
 }
 
-/// Stores an observation that did not arrive as FHIR, so that FHIR reads and searches find it. Its
-/// version is the sequence number of its event: they grow without the live state counting them.
-fn store(draft: &mut Draft<'_>, observation: &Observation) {
-    let key =
-        ResourceKey { resource_type: "Observation".to_owned(), id: observation.id.to_string() };
-    let coded = |code: &str| Code { code: code.to_owned(), ..Code::default() };
-    let status = match observation.status {
-        ObservationStatus::Preliminary => "preliminary",
-        ObservationStatus::Final => "final",
-        ObservationStatus::Corrected => "corrected",
-        ObservationStatus::Withdrawn => "entered-in-error",
-    };
-    let meta = ResourceMeta {
-        key: key.clone(),
-        version: draft.next_sequence(),
-        updated_at: draft.context.now,
-        deleted: false,
-        digest: observation.provenance.message,
-        date: Some(observation.effective_at),
-        codes: vec![observation.code.clone()],
-        categories: match observation.category.as_str() {
-            "" => Vec::new(),
-            category => vec![coded(category)],
-        },
-        status: status.to_owned(),
-    };
-    let body = ResourceBody::Observation(Box::new(observation.clone()));
-    draft.push_effect(Effect::PutResource { meta, body });
-    let ResourceKey { resource_type, id } = key;
-    draft.push_effect(Effect::PutIndex(IndexEntry::Resource { resource_type, id }));
-}
-
-fn note_device(batch: &mut Batch, observation: &Observation, now: schema_types::time::Timestamp) {
+fn note_device(batch: &mut Batch, observation: &Observation, now: Timestamp) {
     let Some(device) = &observation.device else { return };
     let summary = batch.seen.entry(device.clone()).or_insert_with(|| SampleSummary {
         samples: 0,
@@ -262,7 +227,7 @@ pub(super) fn finish(draft: &mut Draft<'_>, mut batch: Batch, age_changed: bool)
         scores::reinterpret(draft);
     }
     critical::judge_values(draft, &mut batch);
-    if let Some((into, _)) = draft.work().merged_into.clone() {
+    if let Some((into, _)) = draft.merged_into().cloned() {
         links::contribute(draft, &into, batch.outgoing);
     }
     for (device, summary) in batch.seen {

@@ -19,14 +19,14 @@ pub(super) fn state_person(
     stated_at: Timestamp,
 ) -> Decided<bool> {
     let stated_at = stated_at.min(draft.context.now.plus_micros(FUTURE_TOLERANCE_MICROS));
-    let before = &draft.work().demographics;
+    let before = draft.demographics();
     let mut after = before.clone();
     apply_patch(&mut after, &patch, stated_at);
     if after.identifiers.len() > IDENTIFIERS_MAX {
         return Err(Refusal::limit("too many identifiers"));
     }
     let changes_age = after.birth_date.value != before.birth_date.value;
-    if after != *before || registration > draft.work().registration {
+    if after != *before || registration > draft.registration() {
         draft.emit(Event::DemographicsStated { registration, patch, stated_at });
     }
     Ok(changes_age)
@@ -34,7 +34,7 @@ pub(super) fn state_person(
 
 /// Makes a patient never heard of a provisional one.
 pub(super) fn make_provisional(draft: &mut Draft<'_>) {
-    if draft.work().registration == Registration::Unknown {
+    if draft.registration() == Registration::Unknown {
         draft.emit(Event::DemographicsStated {
             registration: Registration::Provisional,
             patch: DemographicsPatch::default(),

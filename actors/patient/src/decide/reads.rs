@@ -4,10 +4,10 @@ use super::{Decided, Refusal};
 use crate::command::{AsOfView, ExplainedInput, Explanation, Read, Reply, TimelineItem};
 use crate::person::person_at;
 use crate::state::{State, is_known};
-use crate::view::{Timeline, View};
+use crate::view::{Timeline, View, replayed, without_parts};
 use actors_core::stay::fold_stay;
 use actors_core::{Context, purpose, resource};
-use schema_types::clinical::ResourceKey;
+use schema_types::clinical::{Provenance, ResourceKey};
 use schema_types::error_code::ErrorCode;
 use schema_types::measure::Measure;
 use schema_types::patient::AlertCondition;
@@ -84,7 +84,7 @@ fn timeline(state: &State, from: Timestamp, to: Timestamp) -> Vec<TimelineItem> 
     }
     let alerts = state.resolved_alerts.iter().chain(state.alerts.values());
     items.extend(alerts.map(|alert| TimelineItem::Alert(Box::new(alert.clone()))));
-    items.extend(state.scores.values().map(|score| TimelineItem::Score(Box::new(score.clone()))));
+    items.extend(state.scores.values().map(|result| TimelineItem::Score(*result)));
     let dated = state.resources.values().filter(|meta| meta.date.is_some() && !meta.deleted);
     items.extend(dated.map(|meta| TimelineItem::Resource(Box::new(meta.clone()))));
     items.retain(|item| from <= item.at() && item.at() < to);
@@ -95,23 +95,34 @@ fn timeline(state: &State, from: Timestamp, to: Timestamp) -> Vec<TimelineItem> 
 fn explain(state: &State, model: Option<ScoreModel>, as_of: Option<Timestamp>) -> Vec<Explanation> {
     let is_asked = |one: &ScoreModel| model.is_none_or(|model| model == *one);
     let models = ScoreModel::ALL.iter().copied().filter(is_asked);
-    let scores = models.filter_map(|model| match as_of {
-        None => state.scores.get(&model).cloned(),
-        Some(at) => evaluate_at(state, model, at),
+    let explanations = models.filter_map(|model| match as_of {
+        None => {
+            let result = state.scores.get(&model)?;
+            let score = replayed(state, result);
+            let is_replayed = score.is_some();
+            let score = score.unwrap_or_else(|| without_parts(result));
+            Some(explain_score(state, score, (result.complete, is_replayed)))
+        }
+        Some(at) => {
+            let score = evaluate_at(state, model, at)?;
+            let complete = score.is_complete();
+            Some(explain_score(state, score, (complete, true)))
+        }
     });
-    scores.map(|score| explain_score(state, score)).collect()
+    explanations.collect()
 }
 
 fn evaluate_at(state: &State, model: ScoreModel, at: Timestamp) -> Option<Score> {
     let view = View::of(state, Timeline::Present);
-    actors_risk::evaluate(model, &view, at, &person_at(&state.demographics, at))
+    let person = person_at(&state.demographics, at);
+    actors_risk::evaluate(model, &view, at, &person).map(|score| score.to_score())
 }
 
-fn explain_score(state: &State, score: Score) -> Explanation {
+fn explain_score(state: &State, score: Score, (complete, replayed): (bool, bool)) -> Explanation {
     let inputs = score.parts.iter().flat_map(|part| explain_part(state, part, score.as_of));
     let inputs = inputs.collect();
     let alert = state.alerts.get(&AlertCondition::Score(score.model)).cloned();
-    Explanation { score, inputs, alert }
+    Explanation { score, complete, replayed, inputs, alert }
 }
 
 fn explain_part(state: &State, part: &ScorePart, as_of: Timestamp) -> Vec<ExplainedInput> {
@@ -127,7 +138,7 @@ fn explain_part(state: &State, part: &ScorePart, as_of: Timestamp) -> Vec<Explai
             observation: input.observation.clone(),
             age_micros: as_of.micros_since(input.observed_at),
             future_dated: found.is_some_and(|(_, value)| value.future_dated),
-            provenance: found.map(|(_, value)| value.provenance.clone()),
+            provenance: found.map(|(_, value)| Provenance::from(&value.provenance)),
             contributed_by: found.and_then(|(from, _)| from.cloned()),
         }
     });

@@ -4,14 +4,15 @@
 use super::alerts::{self, Finding, Standing};
 use super::draft::Draft;
 use crate::event::Event;
+use crate::evolve::scores::record;
 use crate::limits::{LATE_ALERT_MICROS_MAX, LATE_INSTANTS_MAX};
 use crate::person::person_at;
-use crate::view::Timeline;
+use crate::view::{Newest, Timeline};
+use actors_risk::{Evaluation, History};
 use schema_types::measure::Measure;
 use schema_types::patient::AlertCondition;
-use schema_types::score::{Score, ScoreModel};
+use schema_types::score::{ScoreModel, ScoreResult, Scores};
 use schema_types::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Why models run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +26,9 @@ enum Cause {
 /// What changed the inputs of models: measures, and the times of new values on each timeline.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
-    measures: BTreeSet<Measure>,
-    present: BTreeMap<Measure, BTreeSet<Timestamp>>,
-    future: BTreeSet<Measure>,
+    measures: Vec<Measure>,
+    present: Vec<(Measure, Timestamp)>,
+    future: Vec<Measure>,
     /// Whether any value is gone: the fold may then have dropped the result of any model.
     has_lost: bool,
 }
@@ -36,139 +37,215 @@ impl Touched {
     /// A value of this measure is gone.
     pub(super) fn lost(&mut self, measure: Measure) {
         self.has_lost = true;
-        self.measures.insert(measure);
+        self.note(measure);
     }
 
     /// There is a value of this measure and time.
     pub(super) fn gained(&mut self, measure: Measure, at: Timestamp, future_dated: bool) {
-        self.measures.insert(measure);
+        self.note(measure);
         if future_dated {
-            self.future.insert(measure);
+            self.future.push(measure);
         } else {
-            self.present.entry(measure).or_default().insert(at);
+            self.present.push((measure, at));
         }
     }
 
-    fn models(&self) -> BTreeSet<ScoreModel> {
-        if self.has_lost {
-            return ScoreModel::ALL.iter().copied().collect();
+    fn note(&mut self, measure: Measure) {
+        if !self.measures.contains(&measure) {
+            self.measures.push(measure);
         }
-        self.measures.iter().flat_map(|measure| actors_risk::models_for(*measure)).collect()
     }
 
-    fn instants(&self, model: ScoreModel) -> BTreeSet<Timestamp> {
+    fn touches(&self, model: ScoreModel) -> bool {
+        self.has_lost || reads_any(model, &self.measures)
+    }
+
+    /// The times of new values that a model reads, before `newest`, oldest first.
+    fn instants_before(&self, model: ScoreModel, newest: Timestamp) -> Vec<Timestamp> {
         let reads = actors_risk::depends_on(model);
-        reads.iter().filter_map(|measure| self.present.get(measure)).flatten().copied().collect()
+        let late =
+            self.present.iter().filter(|(measure, at)| *at < newest && reads.contains(measure));
+        let mut late: Vec<Timestamp> = late.map(|(_, at)| *at).collect();
+        late.sort_unstable();
+        late.dedup();
+        late
     }
+}
 
-    fn touches_future(&self, model: ScoreModel) -> bool {
-        actors_risk::depends_on(model).iter().any(|measure| self.future.contains(measure))
-    }
+fn reads_any(model: ScoreModel, measures: &[Measure]) -> bool {
+    let reads = actors_risk::depends_on(model);
+    measures.iter().any(|measure| reads.contains(measure))
 }
 
 /// Runs every model again at its newest input.
 pub(super) fn reinterpret(draft: &mut Draft<'_>) {
+    let mut run = Run::of(draft);
     for model in ScoreModel::ALL {
-        rescore_now(draft, *model, Cause::Reinterpreted);
+        run.now(*model, Cause::Reinterpreted);
     }
+    let found = run.found;
+    settle(draft, found);
 }
 
 /// Runs the models that read what was touched, each once at its newest input and at up to
 /// `late_max` late ones.
 pub(super) fn rescore(draft: &mut Draft<'_>, touched: &Touched, late_max: usize) {
-    for model in touched.models() {
-        rescore_late(draft, model, touched, late_max.min(LATE_INSTANTS_MAX));
-        rescore_now(draft, model, Cause::NewValues);
-        if touched.touches_future(model) {
-            rescore_future(draft, model);
-        }
-    }
-}
-
-fn evaluate(
-    draft: &Draft<'_>,
-    model: ScoreModel,
-    timeline: Timeline,
-    at: Timestamp,
-) -> Option<Score> {
-    let person = person_at(&draft.work().demographics, at);
-    actors_risk::evaluate(model, &draft.view(timeline), at, &person)
-}
-
-/// At late inputs: older than the result that was current before, which they never replace.
-fn rescore_late(draft: &mut Draft<'_>, model: ScoreModel, touched: &Touched, late_max: usize) {
-    let Some(newest_before) = draft.view_before(Timeline::Present).newest_trigger(model) else {
+    if touched.measures.is_empty() {
         return;
-    };
-    let Some(newest) = draft.view(Timeline::Present).newest_trigger(model) else { return };
-    let is_late = |at: &Timestamp| *at < newest_before && *at < newest;
-    let mut late: Vec<Timestamp> = touched.instants(model).into_iter().filter(is_late).collect();
-    late.drain(..late.len().saturating_sub(late_max));
-    for at in late {
-        let Some(score) = evaluate(draft, model, Timeline::Present, at) else { continue };
-        draft.emit(Event::ScoreRecorded { score: score.clone() });
-        if newest.micros_since(at) <= LATE_ALERT_MICROS_MAX {
-            alerts::judge(draft, finding(&score), Standing::Late);
+    }
+    let mut run = Run::of(draft);
+    for model in ScoreModel::ALL.iter().copied().filter(|model| touched.touches(*model)) {
+        run.late(model, touched, late_max.min(LATE_INSTANTS_MAX));
+        run.now(model, Cause::NewValues);
+        if reads_any(model, &touched.future) {
+            run.future(model);
+        }
+    }
+    let found = run.found;
+    settle(draft, found);
+}
+
+/// Records what was found as one event, then tells the alerts.
+fn settle(draft: &mut Draft<'_>, found: Found) {
+    if !found.results.is_empty() {
+        draft.emit(Event::ScoresRecorded { results: found.results });
+    }
+    for news in found.news {
+        match news {
+            News::Found(finding, standing) => alerts::judge(draft, finding, standing),
+            News::Gone(model) => alerts::end(draft, &AlertCondition::Score(model)),
         }
     }
 }
 
-fn rescore_now(draft: &mut Draft<'_>, model: ScoreModel, cause: Cause) {
-    let newest = draft.view(Timeline::Present).newest_trigger(model);
-    let score = newest.and_then(|at| evaluate(draft, model, Timeline::Present, at));
-    match score {
-        Some(score) => {
-            let standing = match cause {
-                Cause::NewValues => Standing::Newest,
-                Cause::Reinterpreted => Standing::Reinterpreted,
-            };
-            record_if_changed(draft, score, standing);
+/// What a run of models came to.
+struct Found {
+    /// In the order in which they were found.
+    results: Vec<ScoreResult>,
+    /// Current results with the new ones.
+    current: Scores,
+    /// What alerts have to know, in order.
+    news: Vec<News>,
+}
+
+enum News {
+    Found(Finding, Standing),
+    /// What the alert rested on is gone, and no further result will come.
+    Gone(ScoreModel),
+}
+
+/// A run of models over the values of a draft, which looks each newest value up once.
+struct Run<'a> {
+    draft: &'a Draft<'a>,
+    newest: Newest<'a>,
+    found: Found,
+}
+
+impl<'a> Run<'a> {
+    fn of(draft: &'a Draft<'a>) -> Self {
+        let found =
+            Found { results: Vec::new(), current: draft.scores().clone(), news: Vec::new() };
+        Self { draft, newest: Newest::of(draft.view(Timeline::Present)), found }
+    }
+
+    /// At late inputs: older than the result that was current before, which they never replace.
+    fn late(&mut self, model: ScoreModel, touched: &Touched, late_max: usize) {
+        let Some(newest) = self.newest.trigger(model) else { return };
+        let mut late = touched.instants_before(model, newest);
+        if late.is_empty() {
+            return;
         }
-        None if draft.base.scores.contains_key(&model) => {
-            rescore_future(draft, model);
-            if !draft.work().scores.contains_key(&model) {
-                // What the alert rested on is gone, and no further result will come.
-                alerts::end(draft, &AlertCondition::Score(model));
+        let before = self.draft.view_before(Timeline::Present).newest_trigger(model);
+        let Some(newest_before) = before else { return };
+        late.retain(|at| *at < newest_before);
+        late.drain(..late.len().saturating_sub(late_max));
+        for at in late {
+            let Some(score) = evaluate(self.draft, model, &self.newest, at) else { continue };
+            let result = score.result(false);
+            let finding = finding(&score, &result);
+            self.found.take(result);
+            if newest.micros_since(at) <= LATE_ALERT_MICROS_MAX {
+                self.found.tell(self.draft, finding, Standing::Late);
             }
         }
-        None => rescore_future(draft, model),
+    }
+
+    fn now(&mut self, model: ScoreModel, cause: Cause) {
+        let standing = match cause {
+            Cause::NewValues => Standing::Newest,
+            Cause::Reinterpreted => Standing::Reinterpreted,
+        };
+        let newest = self.newest.trigger(model);
+        if let Some(at) = newest
+            && let Some(score) = evaluate(self.draft, model, &self.newest, at)
+        {
+            self.found.take_if_changed(self.draft, &score, standing);
+            return;
+        }
+        self.future(model);
+        let was_known = self.draft.base.scores.contains_key(&model);
+        if was_known && !self.found.current.contains_key(&model) {
+            self.found.news.push(News::Gone(model));
+        }
+    }
+
+    /// Among future-dated values only (PAT-4). Present results stand before it.
+    fn future(&mut self, model: ScoreModel) {
+        let view = self.draft.view(Timeline::Future);
+        let Some(at) = view.newest_trigger(model) else { return };
+        if let Some(score) = evaluate(self.draft, model, &view, at) {
+            self.found.take_if_changed(self.draft, &score, Standing::Future);
+        }
     }
 }
 
-/// Among future-dated values only (PAT-4). Present results stand before it.
-fn rescore_future(draft: &mut Draft<'_>, model: ScoreModel) {
-    let Some(at) = draft.view(Timeline::Future).newest_trigger(model) else { return };
-    if let Some(score) = evaluate(draft, model, Timeline::Future, at) {
-        record_if_changed(draft, score, Standing::Future);
+impl Found {
+    fn take(&mut self, result: ScoreResult) {
+        record(&mut self.current, &result);
+        self.results.push(result);
+    }
+
+    fn take_if_changed(&mut self, draft: &Draft<'_>, score: &Evaluation<'_>, standing: Standing) {
+        let result = score.result(standing == Standing::Future);
+        let is_known = self.current.get(&result.model) == Some(&result)
+            || self.results.last() == Some(&result);
+        if is_known {
+            return;
+        }
+        // The fold drops results that may rest on what is gone; the same one again is no news.
+        let is_news = draft.base.scores.get(&result.model) != Some(&result);
+        self.take(result);
+        if is_news {
+            self.tell(draft, finding(score, &result), standing);
+        }
+    }
+
+    fn tell(&mut self, draft: &Draft<'_>, finding: Finding, standing: Standing) {
+        // Most results need nobody and calm nothing.
+        let matters =
+            finding.severity.is_some() || !self.news.is_empty() || !draft.alerts().is_empty();
+        if matters {
+            self.news.push(News::Found(finding, standing));
+        }
     }
 }
 
-fn record_if_changed(draft: &mut Draft<'_>, score: Score, standing: Standing) {
-    let is_known = draft.work().scores.get(&score.model) == Some(&score)
-        || draft.changes().scores.last() == Some(&score);
-    if is_known {
-        return;
-    }
-    // The fold drops results that may rest on what is gone; the same one again is no news.
-    let is_news = draft.base.scores.get(&score.model) != Some(&score);
-    draft.emit(Event::ScoreRecorded { score: score.clone() });
-    if is_news {
-        alerts::judge(draft, finding(&score), standing);
-    }
+fn evaluate<'a>(
+    draft: &Draft<'_>,
+    model: ScoreModel,
+    history: &'a dyn History,
+    at: Timestamp,
+) -> Option<Evaluation<'a>> {
+    actors_risk::evaluate(model, history, at, &person_at(draft.demographics(), at))
 }
 
 /// What a result means for the alert of its model.
-pub(super) fn finding(score: &Score) -> Finding {
+pub(super) fn finding(score: &Evaluation<'_>, result: &ScoreResult) -> Finding {
     Finding {
-        condition: AlertCondition::Score(score.model),
-        severity: actors_risk::alert_severity(score),
-        observed_at: score.as_of,
-        trigger: score.minimum,
-        observation: score
-            .parts
-            .iter()
-            .flat_map(|part| &part.inputs)
-            .max_by_key(|input| input.observed_at)
-            .map(|input| input.observation.clone()),
+        condition: AlertCondition::Score(result.model),
+        severity: actors_risk::alert_severity(result),
+        observed_at: result.as_of,
+        trigger: result.minimum,
+        observation: score.newest_input().map(|input| input.value.observation.clone()),
     }
 }

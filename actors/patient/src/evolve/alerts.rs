@@ -41,6 +41,7 @@ pub(super) fn evolve_alert(state: &mut State, event: &Event) {
         | Event::MovementRecorded { .. }
         | Event::ObservationRecorded { .. }
         | Event::ScoreRecorded { .. }
+        | Event::ScoresRecorded { .. }
         | Event::ResourceStored { .. }
         | Event::DeviceAssociated { .. }
         | Event::DeviceDissociated { .. }

@@ -1,9 +1,10 @@
 //! Joined records: what a retired record contributes lives under its link and goes with it, so that
 //! separating leaves no trace (PAT-8). Contributions converge: the copy sent last holds.
 
-use super::{measures, scores};
+use super::measures;
 use crate::state::State;
 use schema_types::clinical::Provenance;
+use schema_types::history::insert_in_order;
 use schema_types::ids::EntityId;
 use schema_types::measure::Measure;
 use schema_types::patient::{Link, MeasuredValue};
@@ -24,14 +25,7 @@ pub(super) fn evolve_survivor(
 }
 
 pub(super) fn evolve_link_removed(state: &mut State, other: &EntityId) {
-    if let Some(link) = state.links.remove(other) {
-        let gone: Vec<(Measure, MeasuredValue)> = link
-            .contributions
-            .into_iter()
-            .flat_map(|(measure, values)| values.into_iter().map(move |value| (measure, value)))
-            .collect();
-        scores::drop_dependent(&mut state.scores, &gone);
-    }
+    state.links.remove(other);
     if state.merged_into.as_ref().is_some_and(|(into, _)| into == other) {
         state.merged_into = None;
     }
@@ -46,10 +40,8 @@ pub(super) fn evolve_contribution_received(
     let Some(link) = state.links.get_mut(from) else { return };
     let values = link.contributions.entry(measure).or_default();
     if let Some(place) = values.iter().rposition(|one| one.observation == value.observation) {
-        let earlier = values.remove(place);
-        if !measures::says_the_same(&earlier, value) {
-            scores::drop_dependent(&mut state.scores, &[(measure, earlier)]);
-        }
+        values.remove(place);
     }
-    measures::insert(values, value.clone());
+    insert_in_order(values, value.clone());
+    measures::bound(values, |_| {});
 }

@@ -1,11 +1,10 @@
 //! Values of known measures: ordered, each observation once, bounded on each timeline (PAT-3). The
 //! journal keeps what leaves these histories.
 
-use super::scores;
 use crate::limits::{HISTORY_MICROS_MAX, HISTORY_VALUES_MAX};
 use crate::state::State;
-use schema_types::clinical::{Observation, ObservationStatus};
-use schema_types::ids::ObservationId;
+use schema_types::clinical::{Observation, ObservationStatus, Origin};
+use schema_types::history::Series;
 use schema_types::measure::Measure;
 use schema_types::patient::MeasuredValue;
 use schema_types::time::Timestamp;
@@ -13,11 +12,6 @@ use schema_types::time::Timestamp;
 /// The time of a contributed value that was withdrawn at its source: it stands in no history, but
 /// outweighs earlier copies of the value that arrive after it.
 pub(crate) const WITHDRAWN_AT: Timestamp = Timestamp::MIN;
-
-/// The canonical order of values; of two at one instant the greater id counts as newer.
-pub(crate) fn value_order(value: &MeasuredValue) -> (Timestamp, &ObservationId) {
-    (value.effective_at, &value.observation)
-}
 
 /// Whether two values are shown and counted together: neither future-dated next to present ones,
 /// nor withdrawn.
@@ -33,35 +27,40 @@ pub(super) fn evolve_observation_recorded(
     future_dated: bool,
 ) {
     state.observations_total = state.observations_total.saturating_add(1);
-    let removed = remove_observation(state, &observation.id);
-    if observation.status != ObservationStatus::Withdrawn
-        && let Some((measure, value)) = observation.measured
-    {
-        let value = MeasuredValue {
-            value,
-            effective_at: observation.effective_at,
-            recorded_at,
-            observation: observation.id.clone(),
-            future_dated,
-            provenance: observation.provenance.clone(),
-        };
-        insert(state.measures.entry(measure).or_default(), value);
-    }
-    if let Some((measure, value)) = removed {
-        scores::drop_dependent(&mut state.scores, &[(measure, value)]);
-        if state.measures.get(&measure).is_some_and(Vec::is_empty) {
-            state.measures.remove(&measure);
-        }
+    state.measures.remove(&observation.id);
+    if let Some((measure, value)) = measured_value(observation, recorded_at, future_dated) {
+        state.measures.insert(measure, value, |series, index| {
+            if index.has_future_dated() {
+                bound(series, |gone| index.forget(gone));
+            } else if let Some(newest) = series.back() {
+                // Nothing in a series of one's own is withdrawn, so all values are of one kind.
+                for _ in 0..surplus(&*series, newest, series.len()) {
+                    series.pop_front().iter().for_each(|gone| index.forget(gone));
+                }
+            }
+        });
     }
 }
 
-fn remove_observation(state: &mut State, id: &ObservationId) -> Option<(Measure, MeasuredValue)> {
-    for (measure, values) in &mut state.measures {
-        if let Some(place) = values.iter().rposition(|value| value.observation == *id) {
-            return Some((*measure, values.remove(place)));
-        }
+/// The value that an observation brings to a history.
+pub(crate) fn measured_value(
+    observation: &Observation,
+    recorded_at: Timestamp,
+    future_dated: bool,
+) -> Option<(Measure, MeasuredValue)> {
+    let (measure, value) = observation.measured?;
+    if observation.status == ObservationStatus::Withdrawn {
+        return None;
     }
-    None
+    let value = MeasuredValue {
+        value,
+        effective_at: observation.effective_at,
+        recorded_at,
+        observation: observation.id.clone(),
+        future_dated,
+        provenance: Origin::from(&observation.provenance),
+    };
+    Some((measure, value))
 }
 
 /// Whether two values of one observation say the same.
@@ -70,24 +69,38 @@ pub(crate) fn says_the_same(one: &MeasuredValue, other: &MeasuredValue) -> bool 
         == (other.value, other.effective_at, other.future_dated)
 }
 
-/// Inserts a value at its place and lets go of what is beyond the bounds of its timeline.
-pub(super) fn insert(values: &mut Vec<MeasuredValue>, value: MeasuredValue) {
-    let place = values.partition_point(|one| value_order(one) < value_order(&value));
-    let kind = value.clone();
-    values.insert(place, value);
-    let newest = values.iter().rfind(|one| is_comparable(one, &kind));
-    let Some(oldest_kept) = newest.map(|one| one.effective_at.plus_micros(-HISTORY_MICROS_MAX))
-    else {
-        return;
-    };
-    let count = values.iter().filter(|one| is_comparable(one, &kind)).count();
-    let mut surplus = count.saturating_sub(HISTORY_VALUES_MAX);
-    values.retain(|one| {
-        if !is_comparable(one, &kind) {
-            return true;
+/// Lets go of what is beyond the bounds of each kind of value; the newest of each stays.
+pub(crate) fn bound(series: &mut Series, mut gone: impl FnMut(&MeasuredValue)) {
+    let mut kinds: Vec<MeasuredValue> = Vec::new();
+    for value in series.iter() {
+        if !kinds.iter().any(|kind| is_comparable(kind, value)) {
+            kinds.push(value.clone());
         }
-        let is_surplus = surplus > 0;
-        surplus = surplus.saturating_sub(1);
-        !is_surplus && one.effective_at >= oldest_kept
-    });
+    }
+    for kind in kinds {
+        let of_kind: Vec<&MeasuredValue> =
+            series.iter().filter(|one| is_comparable(one, &kind)).collect();
+        let Some(newest) = of_kind.last() else { continue };
+        let mut surplus = surplus(of_kind.iter().copied(), newest, of_kind.len());
+        series.retain(|one| {
+            let leaves = surplus > 0 && is_comparable(one, &kind);
+            if leaves {
+                surplus -= 1;
+                gone(one);
+            }
+            !leaves
+        });
+    }
+}
+
+/// How many of the oldest among comparable values, oldest first, are beyond the bounds when there
+/// are `count` with `newest`.
+pub(crate) fn surplus<'a>(
+    values: impl IntoIterator<Item = &'a MeasuredValue>,
+    newest: &MeasuredValue,
+    count: usize,
+) -> usize {
+    let oldest_kept = newest.effective_at.plus_micros(-HISTORY_MICROS_MAX);
+    let old = values.into_iter().take_while(|one| one.effective_at < oldest_kept).count();
+    old.max(count.saturating_sub(HISTORY_VALUES_MAX))
 }

@@ -1,8 +1,8 @@
 //! PAT-3 and PAT-4: histories are ordered and bounded, repeats change nothing, corrections and
 //! withdrawals take effect, and future-dated values keep to themselves.
 
-use crate::support::{World, device, key, minute, patient, report, value, vitals};
-use actors_core::{Effect, Entity, IndexEntry, Notice, ResourceBody};
+use crate::support::{World, device, minute, patient, report, value, vitals};
+use actors_core::{Effect, Entity, IndexEntry, Notice};
 use actors_patient::command::Reply;
 use actors_patient::limits::{
     FUTURE_TOLERANCE_MICROS, HISTORY_MICROS_MAX, HISTORY_VALUES_MAX, OBSERVATIONS_MAX,
@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use schema_types::clinical::ObservationStatus;
 use schema_types::device::DeviceNotice;
 use schema_types::error_code::ErrorCode;
+use schema_types::ids::ObservationId;
 use schema_types::measure::Measure;
 use schema_types::patient::{AlertCondition, PatientNotice};
 use schema_types::score::ScoreModel;
@@ -37,13 +38,12 @@ fn fhir_search_finds_what_did_not_arrive_as_fhir() {
     let mut world = World::new();
     let id = patient("p1");
     let outcome = world.observe(&id, vec![value("o1", RATE, "80", 0)]);
-    let stored = outcome.effects.iter().any(|effect| {
-        matches!(effect, Effect::PutResource { meta, body: ResourceBody::Observation(_) }
-            if meta.key == key("Observation", "o1") && meta.date == Some(minute(0)))
-    });
-    assert!(stored);
-    let row = IndexEntry::Resource { resource_type: "Observation".into(), id: "o1".into() };
-    assert!(outcome.indexed(&row));
+    let is_version = |event: &Event| {
+        matches!(event, Event::ObservationRecorded { observation, as_resource: true, .. }
+            if observation.id.as_str() == "o1")
+    };
+    assert!(outcome.events.iter().any(is_version));
+    assert!(outcome.indexed(&IndexEntry::Observation { id: ObservationId::new("o1") }));
     assert!(world.state(&id).resources.is_empty(), "the live state does not count them");
 }
 
@@ -101,8 +101,16 @@ fn pat_4_future_values_do_not_displace_present_ones() {
     assert_eq!(state.scores[&ScoreModel::News2], present, "the present result stands");
     let alert = &state.alerts[&AlertCondition::Score(ScoreModel::News2)];
     assert!(alert.future_dated);
-    assert!(outcome.events.iter().any(|event| matches!(event, Event::ScoreRecorded { score }
-        if score.as_of == minute(at) && score.minimum > present.minimum)));
+    let is_of_the_future = |event: &Event| {
+        let Event::ScoresRecorded { results } = event else { return false };
+        results.iter().any(|score| {
+            score.model == ScoreModel::News2
+                && score.future_dated
+                && score.as_of == minute(at)
+                && score.minimum > present.minimum
+        })
+    };
+    assert!(outcome.events.iter().any(is_of_the_future));
     let values = &state.measures[&RATE];
     assert_eq!(values.iter().filter(|value| value.future_dated).count(), 1);
     assert!(outcome.events.iter().any(|event| matches!(event,
@@ -206,7 +214,7 @@ fn devices_hear_of_samples_that_came_another_way() {
         _ => false,
     };
     assert!(outcome.effects.iter().any(told));
-    observation.id = schema_types::ids::ObservationId::new("o2");
+    observation.id = ObservationId::new("o2");
     let notice = PatientNotice::DeviceObservations {
         device: device("monitor-1"),
         observations: vec![observation],

@@ -158,7 +158,11 @@ fn updates_correct_and_deletions_withdraw_observations() {
     assert!(world.state(&id).measures.is_empty() && world.state(&id).scores.is_empty());
     assert_eq!(deleted.audit.action, AuditAction::Delete);
     let kept = deleted.effects.iter().all(|effect| {
-        !matches!(effect, Effect::PutResource { body: ResourceBody::Observation(_), .. })
+        !matches!(
+            effect,
+            Effect::PutResource { body: ResourceBody::Observation(_), .. }
+                | Effect::PutIndex(IndexEntry::Observation { .. })
+        )
     });
     assert!(kept, "FHIR observations are stored as sent only");
 }

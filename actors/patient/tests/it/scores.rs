@@ -4,23 +4,22 @@
 use crate::support::{World, minute, patient, report, value, vitals};
 use actors_patient::Event;
 use actors_patient::limits::LATE_ALERT_MICROS_MAX;
+use actors_patient::view::replayed;
 use proptest::prelude::*;
 use schema_types::clinical::ObservationStatus;
 use schema_types::measure::Measure;
 use schema_types::patient::AlertCondition;
-use schema_types::score::{Band, Missing, Score, ScoreModel};
+use schema_types::score::{Band, Missing, ScoreModel, ScoreResult};
 use schema_types::time::MICROS_PER_MINUTE;
 
-fn recorded(events: &[Event], model: ScoreModel) -> Vec<&Score> {
-    let mut scores = Vec::new();
+fn recorded(events: &[Event], model: ScoreModel) -> Vec<ScoreResult> {
+    let mut found = Vec::new();
     for event in events {
-        if let Event::ScoreRecorded { score } = event
-            && score.model == model
-        {
-            scores.push(score);
+        if let Event::ScoresRecorded { results } = event {
+            found.extend(results.iter().filter(|result| result.model == model));
         }
     }
-    scores
+    found
 }
 
 #[test]
@@ -29,7 +28,7 @@ fn news2_is_made_once_per_command() {
     let outcome = world.observe(&patient("p1"), vitals("a", 0, "24", "112"));
     let scores = recorded(&outcome.events, ScoreModel::News2);
     assert_eq!(scores.len(), 1);
-    assert!(scores[0].is_complete());
+    assert!(scores[0].complete);
     assert_eq!(scores[0].minimum.to_string(), "4");
     assert_eq!(scores[0].band, Band::Low);
     let again = world.observe(&patient("p1"), vitals("a", 0, "24", "112"));
@@ -42,10 +41,11 @@ fn missing_and_stale_are_not_zero() {
     let id = patient("p1");
     world.observe(&id, vec![value("r", Measure::RespiratoryRate, "22", 0)]);
     let score = world.state(&id).scores[&ScoreModel::News2].clone();
-    assert!(!score.is_complete() && score.maximum > score.minimum);
+    assert!(!score.complete && score.maximum > score.minimum);
     world.now = minute(13 * 60);
     world.observe(&id, vec![value("h", Measure::HeartRate, "80", 13 * 60)]);
-    let score = world.state(&id).scores[&ScoreModel::News2].clone();
+    let state = world.state(&id);
+    let score = replayed(&state, &state.scores[&ScoreModel::News2]).unwrap();
     let rate = score.parts.iter().find(|part| part.parameter == "respiratory-rate").unwrap();
     assert_eq!(rate.points, Err(Missing::Stale));
 }
@@ -74,10 +74,10 @@ fn a_late_value_that_the_current_result_lacked_changes_it() {
     let mut partial = vitals("new", 60, "16", "70");
     partial.remove(0);
     world.observe(&id, partial);
-    assert!(!world.state(&id).scores[&ScoreModel::News2].is_complete());
+    assert!(!world.state(&id).scores[&ScoreModel::News2].complete);
     world.observe(&id, vec![value("late", Measure::RespiratoryRate, "22", 30)]);
     let score = world.state(&id).scores[&ScoreModel::News2].clone();
-    assert!(score.is_complete());
+    assert!(score.complete);
     assert_eq!((score.as_of, score.minimum.to_string().as_str()), (minute(60), "2"));
 }
 

@@ -5,7 +5,7 @@ use actors_core::{AuditNote, Context, Effect, Entity, IndexEntry, Notice, Reject
 use actors_patient::command::{ObservationReport, Reply};
 use actors_patient::person::person_at;
 use actors_patient::validate::validate;
-use actors_patient::view::{Timeline, View};
+use actors_patient::view::{Timeline, View, replayed};
 use actors_patient::{Command, Event, Patient, State};
 use schema_types::Decimal;
 use schema_types::clinical::{
@@ -19,7 +19,7 @@ use schema_types::ids::{
 };
 use schema_types::measure::{LOINC_SYSTEM, Measure};
 use schema_types::patient::DemographicsPatch;
-use schema_types::score::{Score, ScoreModel};
+use schema_types::score::{ScoreModel, ScoreResult};
 use schema_types::time::{MICROS_PER_MINUTE, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -171,17 +171,20 @@ fn check(record: &Record) {
     let bytes = Patient::encode_state(&record.state);
     assert_eq!(Patient::decode_state(&bytes).as_ref(), Ok(&record.state), "stored form of a state");
     for model in ScoreModel::ALL {
-        let current = record.state.scores.get(model);
-        assert_eq!(current, expected_score(&record.state, *model).as_ref(), "PAT-5: {model:?}");
+        let current = record.state.scores.get(model).copied();
+        assert_eq!(current, expected_score(&record.state, *model), "PAT-5: {model:?}");
+        let replayed = current.and_then(|result| replayed(&record.state, &result));
+        assert_eq!(replayed.is_some(), current.is_some(), "found again: {model:?}");
     }
 }
 
 /// What a model says of the values held: present ones if there are any, else future-dated ones.
-fn expected_score(state: &State, model: ScoreModel) -> Option<Score> {
+fn expected_score(state: &State, model: ScoreModel) -> Option<ScoreResult> {
     [Timeline::Present, Timeline::Future].into_iter().find_map(|timeline| {
         let view = View::of(state, timeline);
         let at = view.newest_trigger(model)?;
-        actors_risk::evaluate(model, &view, at, &person_at(&state.demographics, at))
+        let score = actors_risk::evaluate(model, &view, at, &person_at(&state.demographics, at));
+        score.map(|score| score.result(timeline == Timeline::Future))
     })
 }
 

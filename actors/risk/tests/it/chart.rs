@@ -2,8 +2,9 @@
 
 use actors_risk::{Person, evaluate};
 use rust_decimal::Decimal;
-use schema_types::clinical::Provenance;
-use schema_types::ids::{MessageDigest, ObservationId, SourceId};
+use schema_types::clinical::Origin;
+use schema_types::history::Series;
+use schema_types::ids::{ObservationId, SourceId};
 use schema_types::measure::Measure;
 use schema_types::patient::MeasuredValue;
 use schema_types::score::{Score, ScoreModel, ScorePart};
@@ -19,7 +20,7 @@ pub(crate) fn decimal(text: &str) -> Decimal {
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Chart {
-    pub(crate) values: BTreeMap<Measure, Vec<MeasuredValue>>,
+    pub(crate) values: BTreeMap<Measure, Series>,
 }
 
 impl Chart {
@@ -62,11 +63,7 @@ impl Chart {
             recorded_at: effective_at,
             observation: ObservationId::new(name),
             future_dated: false,
-            provenance: Provenance {
-                source: SourceId::new("test"),
-                message: MessageDigest::default(),
-                position: String::new(),
-            },
+            provenance: Origin { source: SourceId::new("test"), ..Origin::default() },
         };
         values.insert(place, measured);
         self
@@ -78,7 +75,7 @@ impl Chart {
     }
 
     pub(crate) fn score(&self, model: ScoreModel) -> Option<Score> {
-        evaluate(model, &self.values, NOW, &Person::default())
+        evaluate(model, &self.values, NOW, &Person::default()).map(|found| found.to_score())
     }
 
     /// The total of a complete result.

@@ -225,7 +225,7 @@ fn children_are_staged_too() {
         0,
     );
     let child = Person { age_years: Some(3) };
-    let score = evaluate(MODEL, &chart.values, crate::chart::NOW, &child).unwrap();
+    let score = evaluate(MODEL, &chart.values, crate::chart::NOW, &child).unwrap().to_score();
     assert_eq!(score.minimum, Decimal::TWO);
 }
 
@@ -237,6 +237,6 @@ fn the_stage_holds_while_no_new_creatinine_arrives() {
         48 * 60,
     );
     let later = crate::chart::NOW.plus_micros(MICROS_PER_MINUTE);
-    let score = evaluate(MODEL, &chart.values, later, &Person::default()).unwrap();
+    let score = evaluate(MODEL, &chart.values, later, &Person::default()).unwrap().to_score();
     assert_eq!(part(&score, "creatinine").points, Ok(1));
 }

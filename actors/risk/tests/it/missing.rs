@@ -145,7 +145,8 @@ fn what_came_later_is_not_seen() {
     let chart = Chart::news2_baseline().and(Measure::HeartRate, "140", -1);
     assert_eq!(chart.total(ScoreModel::News2), 0.into());
     let after = NOW.plus_micros(MICROS_PER_MINUTE);
-    let score = evaluate(ScoreModel::News2, &chart.values, after, &Person::default()).unwrap();
+    let score = evaluate(ScoreModel::News2, &chart.values, after, &Person::default());
+    let score = score.unwrap().to_score();
     assert_eq!(score.minimum, 3.into());
     assert_eq!(score.as_of, after);
 }

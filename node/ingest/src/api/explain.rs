@@ -63,10 +63,14 @@ fn explained(patient: &EntityId, explanation: &Explanation) -> Value {
         "as_of": time(score.as_of),
         "minimum": decimal(score.minimum),
         "maximum": decimal(score.maximum),
-        "complete": score.is_complete(),
+        "complete": explanation.complete,
         "band": score.band.label(),
         "parts": parts,
     });
+    if let (Some(map), false) = (shown.as_object_mut(), explanation.replayed) {
+        // The version of the model that made the result is not built in.
+        map.insert("replayed".to_owned(), Value::from(false));
+    }
     if let (Some(map), Some(one)) = (shown.as_object_mut(), &explanation.alert) {
         map.insert("alert".to_owned(), alert(patient, one));
     }

@@ -68,7 +68,7 @@ pub(crate) fn measured(measure: Measure, value: &MeasuredValue, now: Timestamp) 
         "future_dated": value.future_dated,
     });
     if let Some(map) = shown.as_object_mut() {
-        add_provenance(map, &value.provenance);
+        add_provenance(map, &Provenance::from(&value.provenance));
     }
     shown
 }
@@ -169,6 +169,11 @@ pub(crate) const fn missing(missing: Missing) -> &'static str {
 
 /// The result of a model in short.
 pub(crate) fn score(score: &Score) -> Value {
+    score_of(score, score.is_complete())
+}
+
+/// [`score`] of a result whose parts may not be known.
+pub(crate) fn score_of(score: &Score, complete: bool) -> Value {
     let missing: Vec<Value> = score
         .parts
         .iter()
@@ -183,7 +188,7 @@ pub(crate) fn score(score: &Score) -> Value {
         "as_of": time(score.as_of),
         "minimum": decimal(score.minimum),
         "maximum": decimal(score.maximum),
-        "complete": score.is_complete(),
+        "complete": complete,
         "band": score.band.label(),
         "missing": missing,
     })

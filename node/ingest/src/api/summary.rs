@@ -2,13 +2,14 @@
 //! state of the patient, live or replayed.
 
 use super::json::{
-    alert, encounter_status, location, measured, optional_time, registration, score, time,
+    alert, encounter_status, location, measured, optional_time, registration, score, score_of, time,
 };
 use crate::http::limits::SUMMARY_ITEMS_MAX;
 use actors_core::stay::fold_stay;
-use actors_patient::view::{Timeline, View};
+use actors_patient::view::{Timeline, View, replayed, without_parts};
 use schema_fhir::search::gender_code;
 use schema_types::clinical::ResourceMeta;
+use schema_types::history::Series;
 use schema_types::ids::EntityId;
 use schema_types::measure::Measure;
 use schema_types::patient::{Alert, Demographics, PatientState};
@@ -137,7 +138,13 @@ fn latest(seen: &Seen<'_>) -> Vec<Value> {
 fn scores(seen: &Seen<'_>) -> Vec<Value> {
     match &seen.scores {
         Some(scores) => scores.iter().map(score).collect(),
-        None => seen.state.scores.values().map(score).collect(),
+        None => {
+            let replay = |result| {
+                replayed(seen.state, result).unwrap_or_else(|| without_parts(result))
+            };
+            let current = seen.state.scores.values();
+            current.map(|result| score_of(&replay(result), result.complete)).collect()
+        }
     }
 }
 
@@ -192,7 +199,7 @@ fn links(seen: &Seen<'_>) -> Vec<Value> {
     let links = seen.state.links.iter();
     links
         .map(|(retired, link)| {
-            let values: usize = link.contributions.values().map(Vec::len).sum();
+            let values: usize = link.contributions.values().map(Series::len).sum();
             json!({
                 "retired": retired.key(),
                 "since": time(link.since),

@@ -9,7 +9,7 @@ use schema_types::patient::{
     Alert, AlertCondition, AlertStatus, DemographicsPatch, FieldUpdate, LinkRole, PatientEvent,
     Severity,
 };
-use schema_types::score::Score;
+use schema_types::score::ScoreResult;
 use schema_types::time::Timestamp;
 use schema_wire::journal::JournalRecord;
 use serde_json::{Map, Value, json};
@@ -42,7 +42,14 @@ impl Item {
 
 /// The items of a journal row, each with its time.
 pub(crate) fn items_of(record: &JournalRecord, events: &[PatientEvent]) -> Vec<(Timestamp, Value)> {
-    let items = events.iter().map(|event| item(record, event));
+    let items = events.iter().flat_map(|event| {
+        let results = if let PatientEvent::ScoresRecorded { results } = event {
+            results.as_slice()
+        } else {
+            &[]
+        };
+        results.iter().map(scored).chain(item(record, event))
+    });
     items.map(|item| (item.at, finish(record, item))).collect()
 }
 
@@ -66,9 +73,11 @@ fn finish(record: &JournalRecord, item: Item) -> Value {
     shown
 }
 
-fn item(record: &JournalRecord, event: &PatientEvent) -> Item {
+/// One event as one item; scores are as many items as there are results.
+fn item(record: &JournalRecord, event: &PatientEvent) -> Option<Item> {
     let now = record.recorded_at;
-    match event {
+    Some(match event {
+        PatientEvent::ScoresRecorded { .. } => return None,
         PatientEvent::DemographicsStated { registration: known, patch, stated_at } => {
             let at = (*stated_at).max(Timestamp::from_unix_micros(0));
             let words = format!("{}: {}", registration(*known), stated_fields(patch));
@@ -80,7 +89,7 @@ fn item(record: &JournalRecord, event: &PatientEvent) -> Item {
         PatientEvent::ObservationRecorded { observation, future_dated, .. } => {
             observed(observation, *future_dated)
         }
-        PatientEvent::ScoreRecorded { score } => scored(score),
+        PatientEvent::ScoreRecorded { score } => scored(&score.result(false)),
         PatientEvent::AlertRaised { alert } => raised(alert),
         PatientEvent::AlertSuppressed { condition, at, trigger } => {
             let words = format!("{}: triggered again, no new page", named(condition));
@@ -124,9 +133,9 @@ fn item(record: &JournalRecord, event: &PatientEvent) -> Item {
             Item::new(value.effective_at.max(Timestamp::from_unix_micros(0)), "contribution", words)
                 .with("value", decimal(value.value))
                 .with("unit", measure.unit())
-                .from(&value.provenance)
+                .from(&Provenance::from(&value.provenance))
         }
-    }
+    })
 }
 
 /// A label as words: `heart-rate` becomes `heart rate`.
@@ -211,8 +220,8 @@ fn observed(observation: &Observation, future_dated: bool) -> Item {
         .from(&observation.provenance)
 }
 
-fn scored(score: &Score) -> Item {
-    let range = if score.is_complete() {
+fn scored(score: &ScoreResult) -> Item {
+    let range = if score.complete {
         score.minimum.to_string()
     } else {
         format!("{} to {} (incomplete)", score.minimum, score.maximum)

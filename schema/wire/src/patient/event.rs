@@ -3,18 +3,21 @@
 use super::alert::{
     read_alert, read_condition, read_severity, severity, write_alert, write_condition,
 };
-use super::measured::{read_measured_value, read_score, write_measured_value, write_score};
+use super::measured::{
+    read_measured_value, read_result, read_score, write_measured_value, write_result, write_score,
+};
 use super::person::{read_patch, read_registration, registration, write_patch};
 use crate::common::clinical::{
     read_movement, read_observation, read_resource_meta, write_movement, write_observation,
     write_resource_meta,
 };
 use crate::common::{
-    mirrored_enum, read_decimal, read_entity, read_measure, read_provenance, read_text,
-    write_decimal, write_entity, write_provenance,
+    mirrored_enum, put_list, read_decimal, read_entity, read_list, read_measure, read_provenance,
+    read_text, write_decimal, write_entity, write_provenance,
 };
 use crate::error::WireError;
 use crate::patient_capnp as wire;
+use schema_types::clinical::Observation;
 use schema_types::ids::{EncounterId, EntityId, PrincipalId};
 use schema_types::patient::{AlertCondition, LinkRole, PatientEvent};
 use schema_types::time::Timestamp;
@@ -36,13 +39,18 @@ pub(super) fn write_event(builder: wire::patient_event::Builder<'_>, event: &Pat
             recorded.set_encounter(encounter.as_str());
             write_movement(recorded.init_movement(), movement);
         }
-        Event::ObservationRecorded { observation, recorded_at, future_dated } => {
+        Event::ObservationRecorded { observation, recorded_at, future_dated, as_resource } => {
             let mut recorded = builder.init_observation_recorded();
             write_observation(recorded.reborrow().init_observation(), observation);
             recorded.set_recorded_at_unix_micros(recorded_at.unix_micros());
             recorded.set_is_future_dated(*future_dated);
+            recorded.set_is_resource(*as_resource);
         }
         Event::ScoreRecorded { score } => write_score(builder.init_score_recorded(), score),
+        Event::ScoresRecorded { results } => {
+            let mut recorded = builder.init_scores_recorded();
+            put_list!(recorded.init_results, results, write_result);
+        }
         Event::AlertRaised { alert } => write_alert(builder.init_alert_raised(), alert),
         Event::AlertSuppressed { condition, at, trigger } => {
             let change = write_change(builder.init_alert_suppressed(), condition, *at);
@@ -154,6 +162,9 @@ pub(super) fn read_event(
         Which::MovementRecorded(recorded) => read_movement_recorded(recorded?)?,
         Which::ObservationRecorded(recorded) => read_observation_recorded(recorded?)?,
         Which::ScoreRecorded(score) => Event::ScoreRecorded { score: read_score(score?)? },
+        Which::ScoresRecorded(recorded) => {
+            Event::ScoresRecorded { results: read_list(recorded?.get_results(), read_result)? }
+        }
         Which::AlertRaised(alert) => Event::AlertRaised { alert: read_alert(alert?)? },
         Which::AlertSuppressed(change) => {
             let change = change?;
@@ -204,6 +215,25 @@ pub(super) fn read_event(
     })
 }
 
+pub(super) fn read_resource_event(
+    reader: wire::patient_event::Reader<'_>,
+) -> Result<Option<(Observation, Timestamp)>, WireError> {
+    if !reader.has_observation_recorded() {
+        return Ok(None);
+    }
+    let wire::patient_event::Which::ObservationRecorded(recorded) =
+        reader.which().map_err(WireError::not_in_schema("patient event"))?
+    else {
+        return Ok(None);
+    };
+    let recorded = recorded?;
+    if !recorded.get_is_resource() {
+        return Ok(None);
+    }
+    let at = Timestamp::from_unix_micros(recorded.get_recorded_at_unix_micros());
+    Ok(Some((read_observation(recorded.get_observation()?)?, at)))
+}
+
 fn read_demographics_stated(
     reader: wire::demographics_stated::Reader<'_>,
 ) -> Result<PatientEvent, WireError> {
@@ -230,6 +260,7 @@ fn read_observation_recorded(
         observation: Box::new(read_observation(reader.get_observation()?)?),
         recorded_at: Timestamp::from_unix_micros(reader.get_recorded_at_unix_micros()),
         future_dated: reader.get_is_future_dated(),
+        as_resource: reader.get_is_resource(),
     })
 }
 

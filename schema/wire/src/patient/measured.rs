@@ -1,15 +1,21 @@
-//! Conversions of measured values and of scores with their inputs.
+//! Conversions of measured values, and of scores with and without their inputs.
 
 use crate::common::{
-    mirrored_enum, put_list, put_text, read_decimal, read_list, read_measure, read_provenance,
-    read_text, write_decimal, write_provenance,
+    mirrored_enum, put_digest, put_list, put_text, read_decimal, read_digest, read_list,
+    read_measure, read_str, write_decimal,
 };
+use crate::common_capnp as common;
 use crate::error::WireError;
 use crate::patient_capnp as wire;
-use schema_types::ids::ObservationId;
+use schema_types::Decimal;
+use schema_types::clinical::Origin;
+use schema_types::history::Series;
+use schema_types::ids::{MessagePlace, ObservationId, SourceId};
 use schema_types::measure::Measure;
 use schema_types::patient::MeasuredValue;
-use schema_types::score::{Band, Missing, PARAMETERS, Score, ScoreInput, ScoreModel, ScorePart};
+use schema_types::score::{
+    Band, Missing, PARAMETERS, Score, ScoreInput, ScoreModel, ScorePart, ScoreResult,
+};
 use schema_types::time::Timestamp;
 
 mirrored_enum!(strict score_model, read_score_model, ScoreModel, wire::ScoreModel, "score model",
@@ -29,7 +35,22 @@ pub(super) fn write_measured_value(
     builder.set_recorded_at_unix_micros(value.recorded_at.unix_micros());
     builder.set_observation(value.observation.as_str());
     builder.set_is_future_dated(value.future_dated);
-    write_provenance(builder.init_provenance(), &value.provenance);
+    write_origin(builder.init_provenance(), &value.provenance);
+}
+
+fn write_origin(mut builder: common::provenance::Builder<'_>, origin: &Origin) {
+    put_text!(builder.set_source, origin.source.as_str());
+    put_text!(builder.set_position, origin.position.as_str());
+    put_digest!(builder.set_message, &origin.message);
+}
+
+fn read_origin(reader: capnp::Result<common::provenance::Reader<'_>>) -> Result<Origin, WireError> {
+    let reader = reader?;
+    Ok(Origin {
+        source: SourceId::new(read_str(reader.get_source())?),
+        message: read_digest(reader.get_message())?,
+        position: MessagePlace::new(read_str(reader.get_position())?),
+    })
 }
 
 pub(super) fn read_measured_value(
@@ -39,15 +60,15 @@ pub(super) fn read_measured_value(
         value: read_decimal(reader.get_value())?,
         effective_at: Timestamp::from_unix_micros(reader.get_effective_at_unix_micros()),
         recorded_at: Timestamp::from_unix_micros(reader.get_recorded_at_unix_micros()),
-        observation: ObservationId::new(read_text(reader.get_observation())?),
+        observation: ObservationId::new(read_str(reader.get_observation())?),
         future_dated: reader.get_is_future_dated(),
-        provenance: read_provenance(reader.get_provenance())?,
+        provenance: read_origin(reader.get_provenance())?,
     })
 }
 
 pub(super) fn write_measure_values(
     mut builder: wire::measure_values::Builder<'_>,
-    (measure, values): (&Measure, &Vec<MeasuredValue>),
+    (measure, values): (&Measure, &Series),
 ) {
     builder.set_measure(measure.number());
     put_list!(builder.init_values, values, write_measured_value);
@@ -55,9 +76,9 @@ pub(super) fn write_measure_values(
 
 pub(super) fn read_measure_values(
     reader: wire::measure_values::Reader<'_>,
-) -> Result<(Measure, Vec<MeasuredValue>), WireError> {
+) -> Result<(Measure, Series), WireError> {
     let measure = read_measure(reader.get_measure())?;
-    Ok((measure, read_list(reader.get_values(), read_measured_value)?))
+    Ok((measure, Series::from(read_list(reader.get_values(), read_measured_value)?)))
 }
 
 fn write_input(mut builder: wire::score_input::Builder<'_>, input: &ScoreInput) {
@@ -72,7 +93,7 @@ fn read_input(reader: wire::score_input::Reader<'_>) -> Result<ScoreInput, WireE
         measure: read_measure(reader.get_measure())?,
         value: read_decimal(reader.get_value())?,
         observed_at: Timestamp::from_unix_micros(reader.get_observed_at_unix_micros()),
-        observation: ObservationId::new(read_text(reader.get_observation())?),
+        observation: ObservationId::new(read_str(reader.get_observation())?),
     })
 }
 
@@ -135,20 +156,49 @@ pub(super) fn read_score(reader: wire::score::Reader<'_>) -> Result<Score, WireE
     })
 }
 
-/// An entry of the map of current scores; the key is part of the value.
-pub(super) fn write_score_entry(
-    builder: wire::score::Builder<'_>,
-    (model, score): (&ScoreModel, &Score),
-) {
-    assert!(*model == score.model, "a score is kept under another model");
-    write_score(builder, score);
+/// A total of a result with its scale.
+fn total(total: &Decimal) -> (i32, u8) {
+    let mantissa = i32::try_from(total.mantissa()).expect("a total that `is_storable`");
+    (mantissa, u8::try_from(total.scale()).expect("a scale is at most 28"))
 }
 
-pub(super) fn read_score_entry(
-    reader: wire::score::Reader<'_>,
-) -> Result<(ScoreModel, Score), WireError> {
-    let score = read_score(reader)?;
-    Ok((score.model, score))
+fn read_total(mantissa: i32, scale: u8) -> Result<Decimal, WireError> {
+    Decimal::try_from_i128_with_scale(i128::from(mantissa), u32::from(scale))
+        .map_err(|_| WireError::Scale(scale))
+}
+
+pub(super) fn write_result(mut builder: wire::score_result::Builder<'_>, result: &ScoreResult) {
+    builder.set_as_of_unix_micros(result.as_of.unix_micros());
+    let (minimum, minimum_scale) = total(&result.minimum);
+    let (maximum, maximum_scale) = total(&result.maximum);
+    builder.set_minimum(minimum);
+    builder.set_maximum(maximum);
+    builder.set_model_version(result.model_version);
+    builder.set_model(ordinal(score_model(result.model).into()));
+    builder.set_band(ordinal(band(result.band).into()));
+    builder.set_minimum_scale(minimum_scale);
+    builder.set_maximum_scale(maximum_scale);
+    builder.set_is_incomplete(!result.complete);
+    builder.set_is_future_dated(result.future_dated);
+}
+
+fn ordinal(ordinal: u16) -> u8 {
+    u8::try_from(ordinal).expect("an enum of few words")
+}
+
+pub(super) fn read_result(
+    reader: wire::score_result::Reader<'_>,
+) -> Result<ScoreResult, WireError> {
+    Ok(ScoreResult {
+        model: read_score_model(u16::from(reader.get_model()).try_into())?,
+        model_version: reader.get_model_version(),
+        as_of: Timestamp::from_unix_micros(reader.get_as_of_unix_micros()),
+        minimum: read_total(reader.get_minimum(), reader.get_minimum_scale())?,
+        maximum: read_total(reader.get_maximum(), reader.get_maximum_scale())?,
+        band: read_band(u16::from(reader.get_band()).try_into())?,
+        complete: !reader.get_is_incomplete(),
+        future_dated: reader.get_is_future_dated(),
+    })
 }
 
 #[cfg(test)]

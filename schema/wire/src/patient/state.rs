@@ -5,7 +5,7 @@ use super::event::{
     read_device_change, read_record_and_time, write_device_change, write_record_and_time,
 };
 use super::measured::{
-    read_measure_values, read_score_entry, write_measure_values, write_score_entry,
+    read_measure_values, read_result, read_score, write_measure_values, write_result,
 };
 use super::person::{read_demographics, read_registration, registration, write_demographics};
 use crate::common::clinical::{
@@ -13,14 +13,18 @@ use crate::common::clinical::{
     write_location, write_movement, write_resource_entry,
 };
 use crate::common::{
-    mirrored_enum, optional_instant, put_instant, put_list, read_entity, read_list, read_map,
-    read_provenance, read_text, write_entity, write_provenance,
+    list_length, mirrored_enum, optional_instant, put_instant, put_list, read_entity, read_list,
+    read_map, read_provenance, read_text, write_entity, write_provenance,
 };
 use crate::error::WireError;
 use crate::patient_capnp as wire;
+use schema_types::history::Measures;
 use schema_types::ids::{EncounterId, EntityId};
+use schema_types::measure::Measure;
 use schema_types::patient::{Encounter, EncounterStatus, Link, PatientState};
+use schema_types::score::{Score, Scores};
 use schema_types::time::Timestamp;
+use std::collections::BTreeMap;
 
 mirrored_enum!(strict encounter_status, read_encounter_status, EncounterStatus,
     wire::EncounterStatus, "encounter status", [Planned, Open, Discharged, Cancelled]);
@@ -29,9 +33,8 @@ pub(super) fn write_state(mut builder: wire::patient_state::Builder<'_>, state: 
     builder.set_registration(registration(state.registration));
     write_demographics(builder.reborrow().init_demographics(), &state.demographics);
     put_list!(builder.init_encounters, &state.encounters, write_encounter);
-    put_list!(builder.init_measures, &state.measures, write_measure_values);
+    put_list!(builder.init_measures, &*state.measures, write_measure_values);
     builder.set_observations_total(state.observations_total);
-    put_list!(builder.init_scores, &state.scores, write_score_entry);
     put_list!(builder.init_alerts, &state.alerts, write_alert_entry);
     put_list!(builder.init_resolved_alerts, &state.resolved_alerts, write_alert);
     builder.set_alerts_total(state.alerts_total);
@@ -39,7 +42,13 @@ pub(super) fn write_state(mut builder: wire::patient_state::Builder<'_>, state: 
     put_list!(builder.init_devices, &state.devices, write_device_change);
     put_list!(builder.init_links, &state.links, write_link);
     if let Some((into, since)) = &state.merged_into {
-        write_record_and_time(builder.init_merged_into(), into, *since);
+        write_record_and_time(builder.reborrow().init_merged_into(), into, *since);
+    }
+    if !state.scores.is_empty() {
+        let mut results = builder.init_results(list_length(state.scores.len()));
+        for (index, result) in (0..).zip(state.scores.values()) {
+            write_result(results.reborrow().get(index), result);
+        }
     }
 }
 
@@ -48,20 +57,50 @@ pub(super) fn read_state(
 ) -> Result<PatientState, WireError> {
     let merged_into =
         reader.has_merged_into().then(|| read_record_and_time(reader.get_merged_into()?));
+    let measures: Measures =
+        read_map(reader.get_measures(), read_measure_values, "measure")?.into_iter().collect();
+    let links = read_map(reader.get_links(), read_link, "link")?;
+    let mut results = read_list(reader.get_results(), read_result)?;
+    for score in read_list(reader.get_obsolete5(), read_score)? {
+        results.push(score.result(is_from_the_future(&score, &measures, &links)));
+    }
+    let scores: Scores = results.iter().copied().collect();
+    if scores.len() != results.len() {
+        return Err(WireError::Repeated("score"));
+    }
     Ok(PatientState {
         registration: read_registration(reader.get_registration())?,
         demographics: read_demographics(reader.get_demographics()?)?,
         encounters: read_map(reader.get_encounters(), read_encounter, "encounter")?,
-        measures: read_map(reader.get_measures(), read_measure_values, "measure")?,
+        measures,
         observations_total: reader.get_observations_total(),
-        scores: read_map(reader.get_scores(), read_score_entry, "score")?,
+        scores,
         alerts: read_map(reader.get_alerts(), read_alert_entry, "alert")?,
         resolved_alerts: read_list(reader.get_resolved_alerts(), read_alert)?,
         alerts_total: reader.get_alerts_total(),
         resources: read_map(reader.get_resources(), read_resource_entry, "resource")?,
         devices: read_map(reader.get_devices(), read_device_change, "device")?,
-        links: read_map(reader.get_links(), read_link, "link")?,
+        links,
         merged_into: merged_into.transpose()?,
+    })
+}
+
+/// What earlier versions did not store: a score is one of the future when an input is.
+fn is_from_the_future(
+    score: &Score,
+    measures: &Measures,
+    links: &BTreeMap<EntityId, Link>,
+) -> bool {
+    let contributed = |measure: Measure| {
+        links.values().filter_map(move |link| link.contributions.get(&measure)).flatten()
+    };
+    score.parts.iter().flat_map(|part| &part.inputs).any(|input| {
+        let own = measures.get(&input.measure).into_iter().flatten();
+        own.chain(contributed(input.measure)).any(|value| {
+            value.future_dated
+                && value.effective_at == input.observed_at
+                && value.observation == input.observation
+        })
     })
 }
 

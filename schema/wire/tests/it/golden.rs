@@ -1,5 +1,6 @@
-//! Golden bytes: what was published decodes to the same value for ever, and comes back as the same
-//! bytes. Files are only added: set `MEDULLA_UPDATE_GOLDEN` to write those that are missing.
+//! Golden bytes: what was published decodes to the same value for ever, and the newest version of it
+//! comes back as the same bytes. Files are only added: set `MEDULLA_UPDATE_GOLDEN` to write those
+//! that are missing, and a next version where the stored form is another than published.
 
 use crate::samples;
 use schema_types::error_code::ErrorCode;
@@ -26,17 +27,24 @@ fn published_bytes_decode_to_the_same_values() {
     let mut names = BTreeSet::new();
     let mut problems = Vec::new();
     for sample in samples::all() {
-        let name = format!("{}-v1.bin", sample.name);
-        let path = folder().join(&name);
-        if is_update() && !path.exists() {
+        let named = |version: usize| format!("{}-v{version}.bin", sample.name);
+        let mut versions = 0;
+        let mut newest = None;
+        while let Ok(bytes) = fs::read(folder().join(named(versions + 1))) {
+            versions += 1;
+            problems.extend(sample.decode(&bytes).err());
+            newest = Some(bytes);
+            assert!(names.insert(named(versions)), "{} is used twice", sample.name);
+        }
+        let is_current = newest.is_some_and(|bytes| sample.judge(&bytes).is_ok());
+        if !is_current && is_update() {
+            let name = named(versions + 1);
             fs::create_dir_all(folder()).unwrap();
-            fs::write(&path, &sample.encoded).unwrap();
+            fs::write(folder().join(&name), &sample.encoded).unwrap();
+            names.insert(name);
+        } else if !is_current {
+            problems.push(format!("{}: the stored form is not published", sample.name));
         }
-        match fs::read(&path) {
-            Ok(bytes) => problems.extend(sample.judge(&bytes).err()),
-            Err(error) => problems.push(format!("{name}: {error}")),
-        }
-        assert!(names.insert(name), "{} is used twice", sample.name);
     }
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

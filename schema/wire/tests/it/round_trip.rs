@@ -87,6 +87,7 @@ fn stored_text_of(value: Decimal) -> String {
         observation: Box::new(observation),
         recorded_at: samples::common::at(0),
         future_dated: false,
+        as_resource: false,
     };
     let decoded = patient::decode_event(&patient::encode_event(&resource)).unwrap();
     let PatientEvent::ObservationRecorded { observation, .. } = decoded else {

@@ -9,6 +9,7 @@ mod patient;
 
 use schema_wire::{WireError, audit, device, facility, journal as stored, patient as person};
 use std::fmt::Debug;
+use std::rc::Rc;
 
 type OfBytes<T> = Box<dyn Fn(&[u8]) -> T>;
 
@@ -21,6 +22,7 @@ pub(crate) struct Sample {
     /// Which decoder of the fuzz entry reads it.
     pub(crate) decoder: u8,
     judge: OfBytes<Result<(), String>>,
+    decode: OfBytes<Result<(), String>>,
     refuse: OfBytes<Option<WireError>>,
 }
 
@@ -28,6 +30,11 @@ impl Sample {
     /// Whether `bytes` decode to exactly this value and come back as the same bytes.
     pub(crate) fn judge(&self, bytes: &[u8]) -> Result<(), String> {
         (self.judge)(bytes).map_err(|reason| format!("{}: {reason}", self.name))
+    }
+
+    /// Whether `bytes`, which an earlier version wrote, decode to exactly this value.
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<(), String> {
+        (self.decode)(bytes).map_err(|reason| format!("{}: {reason}", self.name))
     }
 
     /// The error with which the decoder refuses `bytes`, if it does.
@@ -49,15 +56,22 @@ where
     T: PartialEq + Debug + 'static,
 {
     let encoded = (codec.encode)(&value);
-    let judge = move |bytes: &[u8]| {
+    let value = Rc::new(value);
+    let decode = move |bytes: &[u8]| {
         let decoded = (codec.decode)(bytes).map_err(|error| error.to_string())?;
-        if decoded != value {
+        if decoded != *value {
             return Err(format!("decoded {decoded:?} instead of {value:?}"));
         }
-        if (codec.encode)(&decoded) != bytes {
-            return Err("the bytes differ after a round trip".to_owned());
+        Ok(decoded)
+    };
+    let judge = {
+        let decode = decode.clone();
+        move |bytes: &[u8]| {
+            if (codec.encode)(&decode(bytes)?) != bytes {
+                return Err("the bytes differ after a round trip".to_owned());
+            }
+            Ok(())
         }
-        Ok(())
     };
     let refuse = move |bytes: &[u8]| (codec.decode)(bytes).err();
     Sample {
@@ -65,6 +79,7 @@ where
         encoded,
         decoder: codec.decoder,
         judge: Box::new(judge),
+        decode: Box::new(move |bytes| decode(bytes).map(drop)),
         refuse: Box::new(refuse),
     }
 }

@@ -12,6 +12,13 @@ use schema_wire::journal::{
     RawMessage, SnapshotRecord, StoredBody, StoredNotice, StoredResource, TimerRecord,
 };
 
+/// The bytes of a sample as they were first published.
+macro_rules! golden {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../golden/", $name, "-v1.bin"))
+    };
+}
+
 fn named<T>(values: Vec<Named<T>>, name: &str) -> T {
     values.into_iter().find(|(other, _)| *other == name).unwrap().1
 }
@@ -59,12 +66,10 @@ pub(crate) fn journal_records() -> Vec<Named<JournalRecord>> {
         event_kind,
         event,
     };
-    let observed = named(samples::events(), "patient-event-observation-recorded");
-    let silent = named(other::device_events(), "device-event-went-silent");
-    let noted = named(other::facility_events(), "facility-event-stay-noted");
-    let observed = schema_wire::patient::encode_event(&observed);
-    let silent = schema_wire::device::encode_event(&silent);
-    let noted = schema_wire::facility::encode_event(&noted);
+    // What records hold is bytes to them: those that were published first.
+    let observed = golden!("patient-event-observation-recorded").to_vec();
+    let silent = golden!("device-event-went-silent").to_vec();
+    let noted = golden!("facility-event-stay-noted").to_vec();
     let message = Some(digest("a made-up message"));
     vec![
         ("journal-record-patient", record(EntityKind::Patient, message, observed)),
@@ -78,8 +83,7 @@ pub(crate) fn journal_records() -> Vec<Named<JournalRecord>> {
 
 /// A snapshot.
 pub(crate) fn snapshots() -> Vec<Named<SnapshotRecord>> {
-    let state = named(samples::states(), "patient-state-full");
-    let state = schema_wire::patient::encode_state(&state);
+    let state = golden!("patient-state-full").to_vec();
     let snapshot = SnapshotRecord {
         sequence: 42,
         state_hash: MessageDigest::of(&state).0,

@@ -5,7 +5,8 @@ use super::clinical::{
     observations_by_value,
 };
 use super::common::{Named, at, decimal, device, patient, provenance};
-use schema_types::clinical::EncounterClass;
+use schema_types::clinical::{EncounterClass, Origin};
+use schema_types::history::{Measures, Series};
 use schema_types::ids::{AlertId, EncounterId, ObservationId, PrincipalId};
 use schema_types::measure::Measure;
 use schema_types::patient::{
@@ -66,7 +67,7 @@ fn measured(seconds: i64, value: &str) -> MeasuredValue {
         recorded_at: at(seconds + 2),
         observation: ObservationId::new(format!("MSG-{seconds}")),
         future_dated: seconds > 1000,
-        provenance: provenance("OBX-1"),
+        provenance: Origin::from(&provenance("OBX-1")),
     }
 }
 
@@ -108,6 +109,11 @@ fn shock_index() -> Score {
         band: Band::Normal,
         parts: vec![ScorePart { parameter: "shock-index", points: Ok(-1), inputs: Vec::new() }],
     }
+}
+
+fn scores_recorded() -> PatientEvent {
+    let results = vec![news2().result(false), shock_index().result(true)];
+    PatientEvent::ScoresRecorded { results }
 }
 
 pub(crate) fn alert() -> Alert {
@@ -184,6 +190,7 @@ fn observation_event(
         observation: Box::new(observation),
         recorded_at: at(3),
         future_dated,
+        as_resource: false,
     }
 }
 
@@ -206,6 +213,18 @@ fn recorded_events() -> Vec<Named<PatientEvent>> {
     };
     let movement = movements().into_iter().nth(1).unwrap();
     let encounter = EncounterId::new("V0004711");
+    let as_resource = match observation_event(heart_rate(), false) {
+        PatientEvent::ObservationRecorded { observation, recorded_at, future_dated, .. } => {
+            let as_resource = true;
+            PatientEvent::ObservationRecorded {
+                observation,
+                recorded_at,
+                future_dated,
+                as_resource,
+            }
+        }
+        other => other,
+    };
     let mut events = vec![
         ("patient-event-demographics-stated", stated),
         ("patient-event-demographics-cleared", cleared),
@@ -214,6 +233,8 @@ fn recorded_events() -> Vec<Named<PatientEvent>> {
         ("patient-event-observation-recorded", observation_event(heart_rate(), false)),
         ("patient-event-observation-full", observation_event(creatinine(), true)),
         ("patient-event-score-recorded", PatientEvent::ScoreRecorded { score: news2() }),
+        ("patient-event-scores-recorded", scores_recorded()),
+        ("patient-event-observation-as-resource", as_resource),
         ("patient-event-resource-stored", PatientEvent::ResourceStored { meta: condition_meta() }),
         ("patient-event-resource-deleted", PatientEvent::ResourceStored { meta: deleted_meta() }),
     ];
@@ -332,7 +353,7 @@ fn full_state() -> PatientState {
     let link = Link {
         since: at(7),
         provenance: provenance("MRG-1"),
-        contributions: BTreeMap::from([(Measure::Creatinine, values.clone())]),
+        contributions: BTreeMap::from([(Measure::Creatinine, values.clone().into())]),
     };
     let alerts = [alert(), silent_alert(), potassium_alert(AlertStatus::Escalated)];
     PatientState {
@@ -350,13 +371,13 @@ fn full_state() -> PatientState {
             (EncounterId::new("V0004711"), stay),
             (EncounterId::new("V0000001"), over),
         ]),
-        measures: BTreeMap::from([
-            (Measure::HeartRate, vec![measured(0, "92")]),
-            (Measure::Creatinine, values),
-            (Measure::BodyWeight, Vec::new()),
+        measures: Measures::from_iter([
+            (Measure::HeartRate, Series::from([measured(0, "92")])),
+            (Measure::Creatinine, values.into()),
+            (Measure::BodyWeight, Series::new()),
         ]),
         observations_total: 17,
-        scores: [news2(), shock_index()].into_iter().map(|score| (score.model, score)).collect(),
+        scores: [news2(), shock_index()].iter().map(|score| score.result(false)).collect(),
         alerts: alerts.into_iter().map(|alert| (alert.condition.clone(), alert)).collect(),
         resolved_alerts: vec![potassium_alert(AlertStatus::Resolved)],
         alerts_total: 4,
@@ -401,7 +422,7 @@ fn state_of_variants() -> PatientState {
             (EncounterId::new("V1"), stay(EncounterStatus::Planned, 1)),
             (EncounterId::new("V2"), stay(EncounterStatus::Cancelled, 2)),
         ]),
-        scores: scores.into_iter().map(|score| (score.model, score)).collect(),
+        scores: scores.iter().map(|score| score.result(false)).collect(),
         ..PatientState::default()
     }
 }

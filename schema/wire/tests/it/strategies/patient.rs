@@ -1,6 +1,9 @@
 //! Generated events, states and notices of patients.
 
 use super::Tape;
+use schema_types::Decimal;
+use schema_types::clinical::Origin;
+use schema_types::history::Series;
 use schema_types::ids::{AlertId, ObservationId, PrincipalId};
 use schema_types::measure::Measure;
 use schema_types::patient::{
@@ -9,7 +12,9 @@ use schema_types::patient::{
     PatientEvent, PatientNotice, PatientState, PersonName, Registration, Severity, Stated,
 };
 use schema_types::phi::Phi;
-use schema_types::score::{Band, Missing, PARAMETERS, Score, ScoreInput, ScoreModel, ScorePart};
+use schema_types::score::{
+    Band, Missing, PARAMETERS, Score, ScoreInput, ScoreModel, ScorePart, ScoreResult,
+};
 
 impl Tape {
     fn registration(&mut self) -> Registration {
@@ -77,7 +82,7 @@ impl Tape {
             recorded_at: self.time(),
             observation: ObservationId::new(self.text()),
             future_dated: self.flag(),
-            provenance: self.provenance(),
+            provenance: Origin::from(&self.provenance()),
         }
     }
 
@@ -114,6 +119,16 @@ impl Tape {
             band: self.pick(&[Band::Normal, Band::Low, Band::LowMedium, Band::Medium, Band::High]),
             parts: self.list(Self::score_part),
         }
+    }
+
+    fn score_result(&mut self) -> ScoreResult {
+        let total = |tape: &mut Self| {
+            let mantissa = i32::from_le_bytes(std::array::from_fn(|_| tape.byte()));
+            Decimal::new(i64::from(mantissa), u32::from(tape.byte() % 29))
+        };
+        let (minimum, maximum) = (total(self), total(self));
+        let score = Score { minimum, maximum, ..self.score() };
+        ScoreResult { complete: self.flag(), ..score.result(self.flag()) }
     }
 
     fn condition(&mut self) -> AlertCondition {
@@ -157,7 +172,7 @@ impl Tape {
     }
 
     fn recorded_event(&mut self) -> PatientEvent {
-        match self.byte() % 5 {
+        match self.byte() % 6 {
             0 => PatientEvent::DemographicsStated {
                 registration: self.registration(),
                 patch: self.patch(),
@@ -171,8 +186,10 @@ impl Tape {
                 observation: Box::new(self.observation()),
                 recorded_at: self.time(),
                 future_dated: self.flag(),
+                as_resource: self.flag(),
             },
             3 => PatientEvent::ScoreRecorded { score: self.score() },
+            4 => PatientEvent::ScoresRecorded { results: self.list(Self::score_result) },
             _ => PatientEvent::ResourceStored { meta: self.resource_meta() },
         }
     }
@@ -228,8 +245,8 @@ impl Tape {
         }
     }
 
-    fn measure_values(&mut self) -> (Measure, Vec<MeasuredValue>) {
-        (self.measure(), self.list(Self::measured_value))
+    fn measure_values(&mut self) -> (Measure, Series) {
+        (self.measure(), self.list(Self::measured_value).into())
     }
 
     fn link(&mut self) -> Link {
@@ -242,14 +259,14 @@ impl Tape {
 
     pub(crate) fn patient_state(&mut self) -> PatientState {
         let alerts = self.list(Self::alert);
-        let scores = self.list(Self::score);
+        let scores = self.list(Self::score_result);
         PatientState {
             registration: self.registration(),
             demographics: self.demographics(),
             encounters: self.map(|tape| (tape.encounter_id(), tape.encounter())),
-            measures: self.map(Self::measure_values),
+            measures: self.map(Self::measure_values).into_iter().collect(),
             observations_total: self.u64(),
-            scores: scores.into_iter().map(|score| (score.model, score)).collect(),
+            scores: scores.into_iter().collect(),
             alerts: alerts.into_iter().map(|alert| (alert.condition.clone(), alert)).collect(),
             resolved_alerts: self.list(Self::alert),
             alerts_total: self.u64(),

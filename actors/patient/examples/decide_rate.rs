@@ -1,0 +1,228 @@
+//! What one vital sign costs a patient with ten of them: decision and fold, stored forms, bytes,
+//! and the memory of the state. Prints figures; run with `--release`. No thresholds here.
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement prints times")]
+#![expect(unsafe_code, reason = "counting what is allocated needs the allocator's trait")]
+
+use actors_core::{Context, Entity};
+use actors_patient::command::ObservationReport;
+use actors_patient::{Command, Event, Patient, State};
+use schema_types::Decimal;
+use schema_types::audit::{AuditAction, AuditDraft, AuditOutcome};
+use schema_types::clinical::{Code, Observation, ObservationStatus, ObservationValue, Provenance};
+use schema_types::ids::{
+    CommandId, EntityId, EntityKind, MessageDigest, ObservationId, PrincipalId, SourceId, TenantId,
+};
+use schema_types::measure::{LOINC_SYSTEM, Measure};
+use schema_types::patient::{
+    AdministrativeSex, DemographicsPatch, FieldUpdate, Identifier, PersonName,
+};
+use schema_types::phi::Phi;
+use schema_types::quantity::Quantity;
+use schema_types::time::{MICROS_PER_SECOND, Timestamp};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+static HELD: AtomicU64 = AtomicU64::new(0);
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+/// Bytes that the allocator of the C library really uses for a request.
+const fn used(bytes: usize) -> u64 {
+    let with_header = bytes + 8;
+    (if with_header < 32 { 32 } else { with_header.next_multiple_of(16) }) as u64
+}
+
+// SAFETY: every call is handed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(used(layout.size()), Ordering::Relaxed);
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(used(layout.size()), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const ROUNDS: i64 = 100_000;
+const VITALS: [(Measure, &str); 10] = [
+    (Measure::HeartRate, "78"),
+    (Measure::RespiratoryRate, "16"),
+    (Measure::OxygenSaturation, "97"),
+    (Measure::InspiredOxygen, "21"),
+    (Measure::SystolicPressure, "120"),
+    (Measure::DiastolicPressure, "75"),
+    (Measure::MeanPressure, "90"),
+    (Measure::Consciousness, "0"),
+    (Measure::BodyTemperature, "37.1"),
+    (Measure::GlasgowComaScale, "15"),
+];
+
+/// A second in 2026.
+fn second(number: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(1_772_409_600).plus_micros(number * MICROS_PER_SECOND)
+}
+
+fn observation(measure: Measure, value: &str, number: i64) -> Observation {
+    let value: Decimal = value.parse().expect("a number");
+    Observation {
+        id: ObservationId::new(format!("obs-{:02}-{number:09}", measure.number())),
+        code: Code {
+            system: LOINC_SYSTEM.to_owned(),
+            code: measure.loinc().unwrap_or_default().to_owned(),
+            display: measure.label().to_owned(),
+        },
+        category: "vital-signs".to_owned(),
+        value: ObservationValue::Quantity(Quantity { value, unit: measure.unit().to_owned() }),
+        measured: Some((measure, value)),
+        effective_at: second(number),
+        status: ObservationStatus::Final,
+        device: None,
+        encounter: None,
+        provenance: Provenance {
+            source: SourceId::new("MONITORS|WARD-3"),
+            message: MessageDigest::of(&number.to_be_bytes()),
+            position: "OBX-1".to_owned(),
+        },
+        issues: Vec::new(),
+    }
+}
+
+fn report(observation: Observation) -> Command {
+    let patch = DemographicsPatch {
+        identifiers: vec![Identifier {
+            system: "HOSPITAL".to_owned(),
+            value: Phi::new("700001".to_owned()),
+            type_code: "MR".to_owned(),
+        }],
+        name: FieldUpdate::Set(Phi::new(PersonName {
+            family: "Example".to_owned(),
+            given: vec!["Erika".to_owned()],
+        })),
+        birth_date: FieldUpdate::Set(Phi::new("1961-04-12".to_owned())),
+        sex: FieldUpdate::Set(AdministrativeSex::Female),
+        ..DemographicsPatch::default()
+    };
+    Command::RecordObservations(Box::new(ObservationReport {
+        operation: "oru-r01".to_owned(),
+        patch: (observation.id.as_str() == "obs-08-000000000").then(|| (patch, second(0))),
+        observations: vec![observation],
+        provisional: true,
+    }))
+}
+
+struct Bench {
+    entity: EntityId,
+    state: State,
+    sequence: u64,
+}
+
+impl Bench {
+    fn take(&mut self, command: Command, number: i64) -> Vec<Event> {
+        let context = Context {
+            entity: &self.entity,
+            now: second(number),
+            source: &SourceId::new("MONITORS|WARD-3"),
+            command_id: &CommandId::new("1"),
+            principal: &PrincipalId::new("mllp:MONITORS|WARD-3"),
+            purpose: "TREAT",
+            message: None,
+            sequence: self.sequence,
+        };
+        let decision = Patient::decide(&self.state, &context, command).expect("accepted");
+        for event in &decision.events {
+            Patient::evolve(&mut self.state, event);
+        }
+        self.sequence += u64::try_from(decision.events.len()).unwrap_or(0);
+        black_box(&decision.effects);
+        decision.events
+    }
+}
+
+fn audit(entity: &EntityId, number: i64) -> AuditDraft {
+    AuditDraft {
+        at: second(number),
+        principal: PrincipalId::new("mllp:MONITORS|WARD-3"),
+        purpose: "TREAT".to_owned(),
+        action: AuditAction::Create,
+        entity: entity.clone(),
+        operation: "oru-r01".to_owned(),
+        outcome: AuditOutcome::Done,
+        source: SourceId::new("MONITORS|WARD-3"),
+        command_id: CommandId::new(format!("MSG{number:08}")),
+        message: Some(MessageDigest::of(&number.to_be_bytes())),
+        sequence: 4_711,
+        events: 2,
+    }
+}
+
+fn per_round(what: &str, work: impl FnOnce()) {
+    let calls = CALLS.load(Ordering::Relaxed);
+    let begun = Instant::now();
+    work();
+    let nanos = begun.elapsed().as_nanos() / u128::try_from(ROUNDS).unwrap_or(1);
+    let calls = (CALLS.load(Ordering::Relaxed) - calls) / u64::try_from(ROUNDS).unwrap_or(1);
+    println!("{what:<44} {nanos:>6} ns {calls:>4} allocations");
+}
+
+fn main() {
+    let entity = EntityId::new(TenantId::new("default"), EntityKind::Patient, "OHG.700001");
+    let before = HELD.load(Ordering::Relaxed);
+    let mut bench = Bench { entity, state: State::default(), sequence: 0 };
+    for (number, (measure, value)) in (0..).zip(VITALS) {
+        bench.take(report(observation(measure, value, number)), number);
+    }
+    let held = HELD.load(Ordering::Relaxed) - before + size_of::<State>() as u64;
+    let encoded = Patient::encode_state(&bench.state).len();
+    println!("state with ten vitals: {held} bytes in memory, {encoded} bytes stored");
+
+    let commands = |first: i64| -> Vec<Command> {
+        (first..first + ROUNDS)
+            .map(|number| {
+                let rate = (70 + number % 20).to_string();
+                report(observation(Measure::HeartRate, &rate, number))
+            })
+            .collect()
+    };
+    for first in [10, 10 + ROUNDS] {
+        let commands = commands(first);
+        per_round("decide and evolve", || {
+            for (number, command) in (first..).zip(commands) {
+                black_box(bench.take(command, number));
+            }
+        });
+    }
+    let first = 10 + 2 * ROUNDS;
+    let command = report(observation(Measure::HeartRate, "77", first));
+    let events = bench.take(command, first);
+    let record = audit(&bench.entity, first);
+    let mut bytes = 0;
+    per_round("encode the events", || {
+        for _ in 0..ROUNDS {
+            bytes = black_box(&events).iter().map(|event| Patient::encode_event(event).len()).sum();
+        }
+    });
+    println!("    {} events, {bytes} bytes", events.len());
+    per_round("encode the audit record", || {
+        for _ in 0..ROUNDS {
+            bytes = black_box(schema_wire::audit::encode_record(black_box(&record))).len();
+        }
+    });
+    println!("    {bytes} bytes");
+    per_round("encode the state", || {
+        for _ in 0..ROUNDS {
+            bytes = black_box(Patient::encode_state(black_box(&bench.state))).len();
+        }
+    });
+    println!("    {bytes} bytes, with a full history of one measure");
+}
