@@ -2,19 +2,28 @@
 //! process used meanwhile, and reference implementations of the same work in the same run. The
 //! command line and the screen are in `node/medulla`; nothing here prints.
 
+pub mod child;
+pub mod contest;
 pub mod counters;
 pub mod disk;
 pub mod error;
 pub mod histogram;
+pub mod http;
 pub mod limits;
 pub mod load;
-pub mod observe;
+pub mod local;
+pub mod node;
 pub mod people;
 pub mod plan;
+pub mod prepare;
 pub mod process;
+pub mod reference;
 pub mod report;
+pub mod rpc;
+pub mod steady;
 pub mod vitals;
+pub mod wire;
 
 pub use error::BenchError;
-pub use plan::{Durability, Plan};
+pub use plan::{Durability, Plan, World};
 pub use report::Report;

@@ -1,12 +1,10 @@
 //! The patients of a run and the commands about them, as gateways would build them.
 
-use crate::error::BenchError;
-use crate::limits::{PREPARE_CONCURRENCY, QUIET_MS};
+use crate::limits::QUIET_MS;
 use crate::vitals::vital;
 use actors_patient::Patient;
 use actors_patient::command::{AdtReport, Command, ObservationReport};
 use actors_runtime::{Attachments, SubmitError};
-use futures::stream::{self, TryStreamExt};
 use node_ingest::gateway::{Caller, Gateway, Origin};
 use schema_types::clinical::{
     Code, EncounterClass, Location, Movement, MovementKind, Observation, ObservationStatus,
@@ -41,14 +39,17 @@ pub fn caller() -> Caller {
     Caller { principal: PrincipalId::new(PRINCIPAL), purpose: "TREAT".to_owned() }
 }
 
-/// The admission of the patient with this number to one of 40 wards.
+/// Patients of one hospital: a census of a few hundred beds is what a facility is made for.
+const HOSPITAL_PATIENTS: u64 = 400;
+
+/// The admission of the patient with this number to one of ten wards of one of many hospitals.
 #[must_use]
 pub fn admission(number: u64, now: Timestamp) -> Command {
     let location = Location {
-        facility: "BENCH".to_owned(),
-        ward: format!("W{:02}", number % 40),
-        room: format!("R{}", number / 40 % 100),
-        bed: format!("B{}", number / 4_000),
+        facility: format!("H{:04}", number / HOSPITAL_PATIENTS),
+        ward: format!("W{:02}", number % 10),
+        room: format!("R{}", number % HOSPITAL_PATIENTS / 20),
+        bed: format!("B{}", number % HOSPITAL_PATIENTS),
     };
     let movement = Movement {
         kind: MovementKind::Admit,
@@ -137,24 +138,6 @@ pub async fn submit(
     let envelope = gateway.envelope(caller, &origin, entity, command);
     let attachments = Attachments { once: true, ..Attachments::default() };
     gateway.runtime.submit::<Patient>(envelope, attachments).await.map(|_| ())
-}
-
-/// Registers patients `from..to`, many at once, and waits until the node has told everybody who
-/// wants to know.
-///
-/// # Errors
-/// [`BenchError::Submit`] with the first failure.
-pub async fn register(gateway: &Gateway, from: u64, to: u64) -> Result<(), BenchError> {
-    let caller = &caller();
-    stream::iter((from..to).map(Ok::<u64, SubmitError>))
-        .try_for_each_concurrent(PREPARE_CONCURRENCY, |number| async move {
-            let entity = gateway.patient(&patient_key(number));
-            let command = admission(number, gateway.runtime.now());
-            submit(gateway, caller, entity, (format!("admit-{number}"), command)).await
-        })
-        .await?;
-    settle(gateway).await;
-    Ok(())
 }
 
 /// Waits until the node commits nothing any more: the outbox is delivered.
