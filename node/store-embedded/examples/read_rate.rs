@@ -1,6 +1,7 @@
-//! Measures reads on the real disk: `read_rate DIRECTORY [ROWS] [OVERLAY_MB]`. Fills a new store with
-//! rows of about 130 bytes, then reads absent and present keys, scans a quarter with one and with
-//! two threads, closes, opens again. With a large overlay everything stays in memory.
+//! Measures reads on the real disk: `read_rate DIRECTORY [ROWS] [OVERLAY_MB] [kill]`. Fills a new
+//! store with rows of about 130 bytes, then reads absent and present keys, scans a quarter with
+//! one and with two threads, closes, opens again and repeats. With a large overlay everything
+//! stays in memory. With `kill` it ends as a killed process does; the next call then recovers.
 
 #![expect(clippy::print_stdout, reason = "this program reports to its caller")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the real clock")]

@@ -10,9 +10,11 @@ use actors_store::{CommitRequest, KeyRange, Mutation, Store};
 use futures::executor::block_on;
 use node_env::Rng;
 use node_env::fake::{FakeDisk, SeededRng};
-use node_store_embedded::Execution;
+use node_store_embedded::{EmbeddedStore, Execution, Options};
 
-use crate::world::{all, files, get, open, open_inline, set_request, threads};
+use crate::world::{
+    DIRECTORY, all, faked, files, get, open, open_inline, read, set_request, small, threads,
+};
 
 #[test]
 fn data_is_the_same_after_many_checkpoints_merges_and_openings() {
@@ -129,4 +131,40 @@ fn an_inline_store_is_the_same_each_time() {
         (names.clone(), contents.collect::<Vec<_>>(), disk.operations())
     };
     assert!(run() == run(), "two runs differ");
+}
+
+/// Batches so large that their records stay in memory as they are, overwriting each other.
+#[test]
+fn large_batches_are_the_same_after_merges_checkpoints_and_openings() {
+    const ROWS: u64 = 400;
+    let disk = FakeDisk::new(5);
+    let rng = SeededRng::new(5);
+    let options = Options { segment_bytes: 1 << 20, overlay_bytes: 600 << 10, ..small(DIRECTORY) };
+    let mut model: BTreeMap<String, String> = BTreeMap::new();
+    for (life, execution) in [threads(), Execution::Inline, threads()].into_iter().enumerate() {
+        let store = EmbeddedStore::open(faked(&disk, execution), &options).unwrap();
+        let mut held = Vec::new();
+        for step in 0..24 {
+            let value = |number: u64| format!("{life} {step} {number} {}", "v".repeat(100));
+            let pairs: Vec<_> = (0..ROWS)
+                .map(|number| (format!("a key of some length {:05}", rng.below(3_000)), number))
+                .map(|(key, number)| (key, value(number)))
+                .collect();
+            model.extend(pairs.iter().cloned());
+            block_on(store.commit(set_request(&pairs))).unwrap();
+            if step % 6 == 5 {
+                let expected: Vec<_> = model.clone().into_iter().collect();
+                held.push((block_on(store.begin()).unwrap(), expected));
+            }
+        }
+        for (snapshot, expected) in held {
+            assert!(all(snapshot.as_ref()) == expected, "life {life}");
+            for (key, value) in expected.iter().step_by(97) {
+                assert_eq!(read(snapshot.as_ref(), key).as_ref(), Some(value));
+            }
+        }
+        store.close();
+        let stats = store.stats();
+        assert!(stats.checkpoints > 0 && stats.overlay_bytes < 3 << 20, "{stats:?}");
+    }
 }

@@ -1,11 +1,11 @@
 //! Power cuts (ACK-1, ONCE-1): at every operation and with many committers, every acknowledged
 //! commit is there after recovery, no commit is there in part, and versions go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use actors_store::{CommitError, Store};
+use actors_store::{CommitError, CommitLane, CommitRequest, Committed, Store};
 use futures::executor::block_on;
 use node_env::Rng;
 use node_env::fake::{FakeDisk, SeededRng};
@@ -135,4 +135,60 @@ fn a_killed_process_loses_nothing_acknowledged() {
             assert_eq!(get(&recovered, &format!("k/{life}/{number}")).as_deref(), Some("v"));
         }
     }
+}
+
+/// Sends commits of three lanes, some always under way, until the power goes; gives per lane
+/// how many were acknowledged.
+fn pipelined(disk: &FakeDisk, seed: u64, life: u64) -> Vec<usize> {
+    const UNDER_WAY: usize = 9;
+    let Ok(store) = open(disk, threads()) else { return vec![0; 3] };
+    disk.cut_power_after(5 + SeededRng::new(seed + life).below(60));
+    let mut acknowledged = vec![0; 3];
+    let mut failed = [false; 3];
+    let mut answered = |lane: usize, result: Result<Committed, CommitError>| {
+        failed[lane] |= result.is_err();
+        assert!(!(failed[lane] && result.is_ok()), "a commit behind a failure is acknowledged");
+        acknowledged[lane] += usize::from(result.is_ok());
+    };
+    let mut under_way = VecDeque::new();
+    for step in 0..120 {
+        let (id, number) = (step % 3, step / 3);
+        let lane = Some(CommitLane { id, generation: life });
+        let pair = (format!("{id}/{life}/{number:03}"), "v".repeat(700));
+        let request = CommitRequest { lane, ..set_request(&[pair]) };
+        under_way.push_back((usize::try_from(id).unwrap(), store.commit(request)));
+        if under_way.len() > UNDER_WAY {
+            let (lane, commit) = under_way.pop_front().unwrap();
+            answered(lane, block_on(commit));
+        }
+    }
+    under_way.into_iter().for_each(|(lane, commit)| answered(lane, block_on(commit)));
+    acknowledged
+}
+
+#[test]
+fn what_takes_effect_of_a_lane_is_a_prefix_when_the_power_goes() {
+    let (mut total, mut partly) = (0, 0);
+    for seed in 0..40 {
+        let disk = FakeDisk::new(seed);
+        disk.set_garbage(seed % 2 == 0);
+        for life in 0..3 {
+            let acknowledged = pipelined(&disk, seed, life);
+            disk.cut_power();
+            disk.restart();
+            let store = open(&disk, Execution::Inline).unwrap();
+            let found = all(block_on(store.begin()).unwrap().as_ref());
+            for (lane, acknowledged) in acknowledged.into_iter().enumerate() {
+                let prefix = format!("{lane}/{life}/");
+                let of_lane = found.iter().filter_map(|(key, _)| key.strip_prefix(&prefix));
+                let numbers: Vec<usize> = of_lane.map(|number| number.parse().unwrap()).collect();
+                let expected: Vec<usize> = (0..numbers.len()).collect();
+                assert_eq!(numbers, expected, "seed {seed} life {life} lane {lane}");
+                assert!(numbers.len() >= acknowledged, "seed {seed} life {life} lane {lane}");
+                total += acknowledged;
+                partly += usize::from(acknowledged > 0 && acknowledged < 40);
+            }
+        }
+    }
+    assert!(total > 500 && partly > 20, "{total} acknowledged, {partly} cut in the middle");
 }
