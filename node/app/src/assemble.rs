@@ -10,6 +10,7 @@ use node_env::{Clock, Disk, Rng};
 use node_ingest::gateway::Gateway;
 use node_ingest::http::{self, NodeStatus};
 use node_ingest::mllp::{self, Counters};
+use node_rpc::{DevelopmentAuthenticator, RpcParts, RpcServer};
 use node_store_embedded::{EmbeddedStore, Execution, Options, Stats};
 use schema_types::ids::TenantId;
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ pub struct Node {
     anchors: Arc<AnchorWriter>,
     mllp: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    rpc: Option<SocketAddr>,
     stopping: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     grace_ms: u64,
@@ -70,6 +72,7 @@ pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<No
     let mut node = Node {
         mllp: listeners.mllp.as_ref().and_then(|listener| listener.local_addr().ok()),
         http: listeners.http.as_ref().and_then(|listener| listener.local_addr().ok()),
+        rpc: listeners.rpc.as_ref().and_then(|listener| listener.local_addr().ok()),
         gateway,
         store,
         anchors,
@@ -77,10 +80,19 @@ pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<No
         servers: Vec::new(),
         grace_ms: config.grace_ms,
     };
+    let rpc = match &listeners.rpc {
+        Some(_) => Some(rpc_server(&environment, &config, node.gateway.clone())?),
+        None => None,
+    };
     let mut status = NodeStatus::new(config.runtime.node.clone(), node.gateway.runtime.now());
     let counters = Arc::new(Counters::default());
-    status.metrics = Some(node.further_metrics(&counters));
-    node.serve(listeners, status, counters);
+    let of_rpc = rpc.as_ref().map(RpcServer::metrics);
+    status.metrics = Some(node.further_metrics(&counters, of_rpc));
+    if let (Some(server), Some(listener)) = (rpc, listeners.rpc) {
+        let stopped = wait_for_stop(node.stopping.subscribe());
+        node.servers.push(tokio::spawn(server.serve(listener, stopped)));
+    }
+    node.serve((listeners.mllp, listeners.http), status, counters);
     node.anchor(config.anchor_interval_seconds);
     Ok(node)
 }
@@ -101,9 +113,39 @@ fn open_store(
     Ok(Arc::new(EmbeddedStore::open(outside, &options)?))
 }
 
+/// The RPC threads. Without threads in its environment a node serves no RPC.
+fn rpc_server(
+    environment: &Environment,
+    config: &NodeConfig,
+    gateway: Gateway,
+) -> Result<RpcServer, NodeError> {
+    let listen = |reason: String| {
+        let address = config.rpc.clone().unwrap_or_default();
+        NodeError::Listen { address, reason }
+    };
+    let Execution::Threads(spawner) = &environment.execution else {
+        return Err(listen("this environment has no threads".to_owned()));
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if config.rpc_threads == 0 { cores / 2 } else { config.rpc_threads };
+    RpcServer::start(RpcParts {
+        gateway,
+        authenticator: Arc::new(DevelopmentAuthenticator),
+        limits: config.rpc_limits.clone(),
+        node: config.runtime.node.clone(),
+        spawner: Arc::clone(spawner),
+        threads,
+    })
+    .map_err(|error| listen(error.to_string()))
+}
+
+/// Names and values of metrics, when they are asked for.
+type MoreMetrics = Arc<dyn Fn() -> Vec<(String, u64)> + Send + Sync>;
+
 struct Listeners {
     mllp: Option<TcpListener>,
     http: Option<TcpListener>,
+    rpc: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -111,6 +153,7 @@ impl Listeners {
         Ok(Self {
             mllp: bind(config.mllp.as_ref()).await?,
             http: bind(config.http.as_ref()).await?,
+            rpc: bind(config.rpc.as_ref()).await?,
         })
     }
 }
@@ -129,11 +172,8 @@ async fn bind(address: Option<&String>) -> Result<Option<TcpListener>, NodeError
 }
 
 impl Node {
-    /// Metrics of what is not the runtime: the store and the MLLP gateway.
-    fn further_metrics(
-        &self,
-        counters: &Arc<Counters>,
-    ) -> Arc<dyn Fn() -> Vec<(String, u64)> + Send + Sync> {
+    /// Metrics of what is not the runtime: the store, the MLLP gateway and the RPC server.
+    fn further_metrics(&self, counters: &Arc<Counters>, of_rpc: Option<MoreMetrics>) -> MoreMetrics {
         let store = Arc::clone(&self.store);
         let counters = Arc::clone(counters);
         Arc::new(move || {
@@ -150,17 +190,23 @@ impl Node {
                 ("medulla_store_overlay_bytes", stats.overlay_bytes),
             ];
             let all = of_store.into_iter().chain(counters.snapshot());
-            all.map(|(name, value)| (name.to_owned(), value)).collect()
+            let all = all.map(|(name, value)| (name.to_owned(), value));
+            all.chain(of_rpc.iter().flat_map(|of_rpc| of_rpc())).collect()
         })
     }
 
-    fn serve(&mut self, listeners: Listeners, status: NodeStatus, counters: Arc<Counters>) {
-        if let Some(listener) = listeners.mllp {
+    fn serve(
+        &mut self,
+        (mllp, http): (Option<TcpListener>, Option<TcpListener>),
+        status: NodeStatus,
+        counters: Arc<Counters>,
+    ) {
+        if let Some(listener) = mllp {
             let stopped = wait_for_stop(self.stopping.subscribe());
             let serving = mllp::serve(listener, self.gateway.clone(), counters, stopped);
             self.servers.push(tokio::spawn(serving));
         }
-        if let Some(listener) = listeners.http {
+        if let Some(listener) = http {
             let stopped = wait_for_stop(self.stopping.subscribe());
             let router = http::router(self.gateway.clone(), status);
             self.servers.push(tokio::spawn(async move {
@@ -202,6 +248,12 @@ impl Node {
     #[must_use]
     pub const fn http_address(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// The address of the RPC listener.
+    #[must_use]
+    pub const fn rpc_address(&self) -> Option<SocketAddr> {
+        self.rpc
     }
 
     /// Counters of the store.

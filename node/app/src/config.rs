@@ -2,6 +2,7 @@
 
 use actors_runtime::RuntimeConfig;
 use node_ingest::limits::IngestLimits;
+use node_rpc::RpcLimits;
 use node_store_embedded::limits::SEGMENT_BYTES_DEFAULT;
 use std::path::PathBuf;
 
@@ -16,6 +17,13 @@ pub struct NodeConfig {
     pub mllp: Option<String>,
     /// Address for HTTP (FHIR, API, health, metrics); port 0 takes a free one; `None`: none.
     pub http: Option<String>,
+    /// Address for Cap'n Proto RPC; port 0 takes a free one; `None`: none. Its callers are believed
+    /// (development credentials) until authentication comes.
+    pub rpc: Option<String>,
+    /// Threads that serve RPC; 0: half the machine's cores, at least one.
+    pub rpc_threads: usize,
+    /// The RPC server's limits.
+    pub rpc_limits: RpcLimits,
     /// Bytes of a segment of the store's log. Default 16 MiB.
     pub segment_bytes: u64,
     /// The actors' settings.
@@ -37,6 +45,9 @@ impl NodeConfig {
             tenant: "default".to_owned(),
             mllp: None,
             http: None,
+            rpc: None,
+            rpc_threads: 0,
+            rpc_limits: RpcLimits::default(),
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             runtime: RuntimeConfig::default(),
             ingest: IngestLimits::default(),

@@ -1,18 +1,40 @@
 //! The handle: what can be called, and how a call reaches the client's thread.
 
+use crate::calls;
 use crate::config::ClientConfig;
 use crate::error::ClientError;
+use crate::limits::{BATCH_ITEMS_MAX, CALLS_QUEUED_MAX};
 use crate::model::{
     AlertSummary, CensusView, Explained, LiveState, NodeStatus, Position, QueryRow, Receipt,
     TimelinePage,
 };
 use crate::observation::NewObservation;
 use crate::stream::AlertStream;
+use crate::subscriber;
+use crate::worker::{self, Job, Worker};
+use futures::future::{FutureExt, LocalBoxFuture};
+use schema_wire::rpc_capnp::session;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 
 /// A client of one node. Cheap to clone; clones share connections. The last one that is dropped
-/// closes them.
+/// closes them. Calls are made from a tokio runtime with timers.
 #[derive(Clone)]
-pub struct Client {}
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    jobs: mpsc::Sender<Job>,
+    deadline_ms: u64,
+    /// Drawn once: names commands, together with a count.
+    nonce: u64,
+    named: AtomicU64,
+}
 
 impl Client {
     /// Connects and logs in. Later losses of the connection are mended behind the calls.
@@ -21,8 +43,78 @@ impl Client {
     /// [`ClientError::Disconnected`] when nobody listens, [`ClientError::Refused`] when the login
     /// is refused.
     pub async fn connect(config: ClientConfig) -> Result<Self, ClientError> {
-        let _ = config;
-        Err(ClientError::Closed)
+        let (jobs, queue) = mpsc::channel(CALLS_QUEUED_MAX);
+        let shared = Shared {
+            jobs,
+            deadline_ms: config.deadline_ms,
+            nonce: config.rng.next_u64(),
+            named: AtomicU64::new(0),
+        };
+        let spawner = Arc::clone(&config.spawner);
+        let (ready, is_ready) = oneshot::channel();
+        let body = Box::new(move || worker::run(config, queue, ready));
+        let thread = spawner.spawn_thread("medulla-rpc", body);
+        // The thread ends with the last handle; nobody waits for it.
+        drop(thread.map_err(|error| ClientError::Disconnected { reason: error.reason })?);
+        is_ready.await.map_err(|_| ClientError::Closed)??;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Runs work on the client's thread, within the deadline and with retries.
+    async fn call<T, W, F>(&self, work: W) -> Result<T, ClientError>
+    where
+        T: Send + 'static,
+        W: Fn(Rc<worker::Link>, session::Client) -> F + Send + 'static,
+        F: Future<Output = Result<T, ClientError>> + 'static,
+    {
+        self.run(move |worker: Rc<Worker>| async move { worker.with_retries(work).await }).await
+    }
+
+    async fn run<T, W, F>(&self, work: W) -> Result<T, ClientError>
+    where
+        T: Send + 'static,
+        W: FnOnce(Rc<Worker>) -> F + Send + 'static,
+        F: Future<Output = Result<T, ClientError>> + 'static,
+    {
+        let (reply, settled) = oneshot::channel();
+        let job = Box::new(move |worker: Rc<Worker>| -> LocalBoxFuture<'static, ()> {
+            let mut reply = reply;
+            async move {
+                let limit = Duration::from_millis(worker.deadline_ms());
+                let work = tokio::time::timeout(limit, work(worker));
+                tokio::select! {
+                    // Nobody waits for the result any more.
+                    () = reply.closed() => {}
+                    result = work => {
+                        let result = result.unwrap_or(Err(ClientError::Deadline));
+                        drop(reply.send(result));
+                    }
+                }
+            }
+            .boxed_local()
+        });
+        self.enqueue(job).await?;
+        settled.await.map_err(|_| ClientError::Closed)?
+    }
+
+    async fn enqueue(&self, job: Job) -> Result<(), ClientError> {
+        match self.shared.jobs.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(ClientError::Closed),
+            Err(mpsc::error::TrySendError::Full(job)) => {
+                let limit = Duration::from_millis(self.shared.deadline_ms);
+                let sent = tokio::time::timeout(limit, self.shared.jobs.send(job)).await;
+                sent.map_err(|_| ClientError::Deadline)?.map_err(|_| ClientError::Closed)
+            }
+        }
+    }
+
+    /// Names a command that has no name, so that its retries share one.
+    fn name(&self, observation: &mut NewObservation) {
+        if observation.command_id.is_none() {
+            let count = self.shared.named.fetch_add(1, Ordering::Relaxed);
+            observation.command_id = Some(format!("{:016x}-{count:x}", self.shared.nonce));
+        }
     }
 
     /// Records one observation; durable when this returns (ACK-1).
@@ -33,10 +125,11 @@ impl Client {
     pub async fn observe(
         &self,
         patient: &str,
-        observation: NewObservation,
+        mut observation: NewObservation,
     ) -> Result<Receipt, ClientError> {
-        let _ = (patient, observation);
-        Err(ClientError::Closed)
+        self.name(&mut observation);
+        let asked = Arc::new((patient.to_owned(), observation));
+        self.call(move |link, session| calls::observe(link, session, Arc::clone(&asked))).await
     }
 
     /// Records many observations in one call; each has its own result. Items that failed for a
@@ -46,10 +139,13 @@ impl Client {
     /// [`ClientError`] when the call as a whole failed.
     pub async fn observe_many(
         &self,
-        items: Vec<(String, NewObservation)>,
+        mut items: Vec<(String, NewObservation)>,
     ) -> Result<Vec<Result<Receipt, ClientError>>, ClientError> {
-        let _ = items;
-        Err(ClientError::Closed)
+        check_batch(items.len())?;
+        for (_, observation) in &mut items {
+            self.name(observation);
+        }
+        self.run(move |worker| calls::observe_many(worker, items)).await
     }
 
     /// The live state of a patient: an audited read.
@@ -57,8 +153,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn read(&self, patient: &str) -> Result<LiveState, ClientError> {
-        let _ = patient;
-        Err(ClientError::Closed)
+        let patient: Arc<str> = patient.into();
+        self.call(move |link, session| calls::read(link, session, Arc::clone(&patient))).await
     }
 
     /// The live states of many patients, each an audited read with its own result.
@@ -69,11 +165,12 @@ impl Client {
         &self,
         patients: Vec<String>,
     ) -> Result<Vec<Result<LiveState, ClientError>>, ClientError> {
-        let _ = patients;
-        Err(ClientError::Closed)
+        check_batch(patients.len())?;
+        let patients = Arc::new(patients);
+        self.call(move |_, session| calls::read_many(session, Arc::clone(&patients))).await
     }
 
-    /// Runs a query over all patients: column names, then rows, at most `rows_max`.
+    /// Runs a query over all entities: column names, then rows, at most `rows_max`.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -82,11 +179,12 @@ impl Client {
         expression: &str,
         rows_max: u32,
     ) -> Result<(Vec<String>, Vec<QueryRow>), ClientError> {
-        let _ = (expression, rows_max);
-        Err(ClientError::Closed)
+        let expression: Arc<str> = expression.into();
+        self.call(move |_, session| calls::query(session, Arc::clone(&expression), rows_max)).await
     }
 
-    /// Follows the alerts of all patients from a position on; `None`: from now on.
+    /// Follows the alerts of all patients from a position on; `None`: from now on. The stream goes
+    /// on over lost connections, without gap or repeat.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -94,8 +192,7 @@ impl Client {
         &self,
         from: Option<Position>,
     ) -> Result<AlertStream, ClientError> {
-        let _ = from;
-        Err(ClientError::Closed)
+        self.run(move |worker| subscriber::subscribe(worker, from)).await
     }
 
     /// Why a patient's scores are what they are; all models, or one by its label.
@@ -107,8 +204,8 @@ impl Client {
         patient: &str,
         model: Option<&str>,
     ) -> Result<Vec<Explained>, ClientError> {
-        let _ = (patient, model);
-        Err(ClientError::Closed)
+        let asked = Arc::new((patient.to_owned(), model.unwrap_or_default().to_owned()));
+        self.call(move |link, session| calls::explain(link, session, Arc::clone(&asked))).await
     }
 
     /// What happened to a patient, newest first.
@@ -121,8 +218,8 @@ impl Client {
         limit: u32,
         cursor: Option<Vec<u8>>,
     ) -> Result<TimelinePage, ClientError> {
-        let _ = (patient, limit, cursor);
-        Err(ClientError::Closed)
+        let asked = Arc::new((patient.to_owned(), limit, cursor.unwrap_or_default()));
+        self.call(move |link, session| calls::timeline(link, session, Arc::clone(&asked))).await
     }
 
     /// How many patients are in the beds of a facility.
@@ -130,11 +227,11 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn census(&self, facility: &str) -> Result<CensusView, ClientError> {
-        let _ = facility;
-        Err(ClientError::Closed)
+        let facility: Arc<str> = facility.into();
+        self.call(move |_, session| calls::census(session, Arc::clone(&facility))).await
     }
 
-    /// Takes an open alert; answered with the alert.
+    /// Takes an open alert; answered with the alert, or nothing when an earlier try took it.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -143,8 +240,10 @@ impl Client {
         patient: &str,
         alert: &str,
     ) -> Result<Option<AlertSummary>, ClientError> {
-        let _ = (patient, alert);
-        Err(ClientError::Closed)
+        let count = self.shared.named.fetch_add(1, Ordering::Relaxed);
+        let command_id = format!("{:016x}-{count:x}", self.shared.nonce);
+        let asked = Arc::new((patient.to_owned(), alert.to_owned(), command_id));
+        self.call(move |_, session| calls::acknowledge(session, Arc::clone(&asked))).await
     }
 
     /// The node that answers, with its counters.
@@ -152,6 +251,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn status(&self) -> Result<NodeStatus, ClientError> {
-        Err(ClientError::Closed)
+        self.call(|_, session| calls::status(session)).await
     }
+}
+
+fn check_batch(length: usize) -> Result<(), ClientError> {
+    if length <= BATCH_ITEMS_MAX {
+        return Ok(());
+    }
+    Err(ClientError::Protocol { reason: "a batch has at most 1024 items".to_owned() })
 }

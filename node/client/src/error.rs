@@ -91,3 +91,77 @@ impl ClientError {
         }
     }
 }
+
+impl ClientError {
+    /// Whether the session is over: another login mends that.
+    pub(crate) const fn is_of_session(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                code: ErrorCode::CapabilityExpired | ErrorCode::CapabilityRevoked,
+                ..
+            }
+        )
+    }
+
+    /// Whether a subscription can go on by itself after this.
+    pub(crate) const fn is_mendable(&self) -> bool {
+        let is_slow = matches!(self, Self::Refused { code: ErrorCode::SubscriberSlow, .. });
+        is_slow || self.is_transient() || matches!(self, Self::Deadline)
+    }
+}
+
+/// Reads `<code> retryAfterMs=<n>: <text>` out of a reason, whatever stands before it.
+fn refusal(reason: &str) -> Option<ClientError> {
+    let (_, rest) = reason.split_once("MED-")?;
+    let (code, rest) = rest.split_once(" retryAfterMs=")?;
+    let (retry_after_ms, message) = rest.split_once(": ")?;
+    let retry_after_ms = retry_after_ms.parse().ok()?;
+    Some(crate::read::refused(&format!("MED-{code}"), message.to_owned(), retry_after_ms))
+}
+
+impl From<capnp::Error> for ClientError {
+    fn from(error: capnp::Error) -> Self {
+        if let Some(refusal) = refusal(&error.extra) {
+            return refusal;
+        }
+        match error.kind {
+            capnp::ErrorKind::Disconnected => Self::Disconnected { reason: error.extra },
+            _ => Self::Protocol { reason: error.to_string() },
+        }
+    }
+}
+
+impl From<capnp::NotInSchema> for ClientError {
+    fn from(error: capnp::NotInSchema) -> Self {
+        Self::Protocol { reason: error.to_string() }
+    }
+}
+
+impl From<std::str::Utf8Error> for ClientError {
+    fn from(_: std::str::Utf8Error) -> Self {
+        Self::Protocol { reason: "a text is not UTF-8".to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_read_wherever_the_layers_put_them() {
+        let reason = "remote exception: MED-NODE-001 retryAfterMs=50: no room: none";
+        let error = ClientError::from(capnp::Error::overloaded(reason.to_owned()));
+        assert_eq!(error.code(), ErrorCode::Overloaded);
+        assert_eq!(error.retry_after_ms(), Some(50));
+        assert!(error.is_transient());
+        let newer = "MED-FUTURE-009 retryAfterMs=0: something new";
+        let error = ClientError::from(capnp::Error::failed(newer.to_owned()));
+        assert!(matches!(&error, ClientError::UnknownCode { code, .. } if code == "MED-FUTURE-009"));
+        assert!(!error.is_transient());
+        for other in ["", "MED-", "MED-NODE-001", "MED-NODE-001 retryAfterMs=x: y"] {
+            let error = ClientError::from(capnp::Error::failed(other.to_owned()));
+            assert!(matches!(error, ClientError::Protocol { .. }), "{other}");
+        }
+    }
+}

@@ -4,13 +4,17 @@
 //!
 //! Nothing here knows a clinical rule; what a call means is written in `rpc.capnp`.
 
+mod calls;
 mod client;
 pub mod config;
 pub mod error;
 pub mod limits;
 pub mod model;
 pub mod observation;
+mod read;
 mod stream;
+mod subscriber;
+mod worker;
 
 pub use client::Client;
 pub use config::{ClientConfig, RetryPolicy};

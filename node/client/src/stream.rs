@@ -3,27 +3,42 @@
 
 use crate::error::ClientError;
 use crate::model::{AlertItem, Position};
+use std::collections::VecDeque;
 use tokio::sync::mpsc;
+
+/// The items of one push; the last one carries the position.
+pub(crate) type Pushed = Vec<AlertItem>;
 
 /// Changes of alerts. Dropping it ends the subscription.
 pub struct AlertStream {
-    items: mpsc::Receiver<Result<AlertItem, ClientError>>,
+    pushes: mpsc::Receiver<Result<Pushed, ClientError>>,
+    given: VecDeque<AlertItem>,
     position: Option<Position>,
 }
 
 impl AlertStream {
-    pub(crate) const fn new(items: mpsc::Receiver<Result<AlertItem, ClientError>>) -> Self {
-        Self { items, position: None }
+    pub(crate) const fn new(
+        pushes: mpsc::Receiver<Result<Pushed, ClientError>>,
+        position: Option<Position>,
+    ) -> Self {
+        Self { pushes, given: VecDeque::new(), position }
     }
 
     /// The next change; `None` when the client was closed. After an error nothing more comes:
     /// subscribe again from [`AlertStream::position`].
     pub async fn next(&mut self) -> Option<Result<AlertItem, ClientError>> {
-        let item = self.items.recv().await;
-        if let Some(Ok(AlertItem { position: Some(position), .. })) = &item {
-            self.position = Some(position.clone());
+        loop {
+            if let Some(item) = self.given.pop_front() {
+                if let Some(position) = &item.position {
+                    self.position = Some(position.clone());
+                }
+                return Some(Ok(item));
+            }
+            match self.pushes.recv().await? {
+                Ok(items) => self.given.extend(items),
+                Err(error) => return Some(Err(error)),
+            }
         }
-        item
     }
 
     /// Where to resume: everything before it was given out by [`AlertStream::next`].

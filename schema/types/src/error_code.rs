@@ -95,6 +95,14 @@ error_codes! {
     FacilityUnknown = "MED-FAC-001";
     /// The purpose of use is missing or not allowed.
     PurposeRefused = "MED-AUTH-001";
+    /// The credentials are not accepted.
+    LoginRefused = "MED-AUTH-002";
+    /// The capability was revoked, or the session that it came from was closed.
+    CapabilityRevoked = "MED-AUTH-003";
+    /// The capability's time is over.
+    CapabilityExpired = "MED-AUTH-004";
+    /// The capability does not allow this call.
+    CapabilityRefused = "MED-AUTH-005";
     /// The node, the connection or the entity has no room for more work now.
     Overloaded = "MED-NODE-001";
     /// The store stopped after a failed write or sync.
@@ -122,8 +130,14 @@ error_codes! {
     DeadlineExceeded = "MED-NODE-012";
     /// The request is malformed.
     BadRequest = "MED-NODE-013";
+    /// This node does not have the feature that was asked for.
+    NotAvailable = "MED-NODE-014";
     /// The audit log does not verify.
     AuditBroken = "MED-AUD-001";
+    /// A subscriber took too long to acknowledge; it can go on from its last position.
+    SubscriberSlow = "MED-RPC-001";
+    /// The caller cancelled the call.
+    CallCancelled = "MED-RPC-002";
     /// There is no such quarantined item.
     QuarantineUnknown = "MED-QUAR-001";
 }

@@ -34,6 +34,8 @@ mod facility_capnp;
 mod journal_capnp;
 #[path = "gen/patient_capnp.rs"]
 mod patient_capnp;
+#[path = "gen/rpc_capnp.rs"]
+pub mod rpc_capnp;
 
 pub use error::WireError;
 #[doc(hidden)]

@@ -181,7 +181,11 @@ pub const fn status_of(code: ErrorCode) -> u16 {
         | ErrorCode::FhirSearchParameter
         | ErrorCode::FhirBundle
         | ErrorCode::BadRequest => 400,
-        ErrorCode::PurposeRefused => 403,
+        ErrorCode::LoginRefused => 401,
+        ErrorCode::PurposeRefused
+        | ErrorCode::CapabilityRevoked
+        | ErrorCode::CapabilityExpired
+        | ErrorCode::CapabilityRefused => 403,
         ErrorCode::FhirResourceType
         | ErrorCode::FhirNotFound
         | ErrorCode::PatientUnknown
@@ -204,7 +208,9 @@ pub const fn status_of(code: ErrorCode) -> u16 {
         | ErrorCode::ClinicalImplausible
         | ErrorCode::ClinicalUnit
         | ErrorCode::EntityLimit => 422,
-        ErrorCode::Overloaded => 429,
+        ErrorCode::Overloaded | ErrorCode::SubscriberSlow => 429,
+        ErrorCode::CallCancelled => 499,
+        ErrorCode::NotAvailable => 501,
         ErrorCode::StoreStopped | ErrorCode::ShuttingDown | ErrorCode::EntityFailed => 503,
         ErrorCode::DeadlineExceeded => 504,
         ErrorCode::DiskFull => 507,

@@ -1,0 +1,79 @@
+//! Durable positions as opaque bytes: for alerts the next audit record of each shard, for a patient
+//! the last journal sequence that was seen. Both are numbers of the store, so they mean the same
+//! after a restart.
+
+use crate::failure::Failure;
+
+const ALERTS: u8 = 1;
+const PATIENT: u8 = 2;
+
+/// The next audit record to look at, by shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AlertPosition(pub(crate) Vec<u64>);
+
+/// The last journal sequence that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PatientPosition(pub(crate) u64);
+
+const NOT_ONE: Failure = Failure::bad_request("the position is not one of this data directory");
+
+fn numbers(kind: u8, bytes: &[u8]) -> Result<Vec<u64>, Failure> {
+    let rest = bytes.strip_prefix(&[kind]).ok_or(NOT_ONE)?;
+    let (words, []) = rest.as_chunks::<8>() else { return Err(NOT_ONE) };
+    Ok(words.iter().map(|word| u64::from_be_bytes(*word)).collect())
+}
+
+fn bytes(kind: u8, numbers: &[u64]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + numbers.len() * 8);
+    bytes.push(kind);
+    bytes.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
+    bytes
+}
+
+impl AlertPosition {
+    /// Reads a position; `heads` are the lengths of the audit logs now.
+    pub(crate) fn read(position: &[u8], heads: &[u64]) -> Result<Self, Failure> {
+        let next = numbers(ALERTS, position)?;
+        let is_known = next.len() == heads.len() && next.iter().zip(heads).all(|(a, b)| a <= b);
+        if is_known { Ok(Self(next)) } else { Err(NOT_ONE) }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        bytes(ALERTS, &self.0)
+    }
+}
+
+impl PatientPosition {
+    /// Reads a position; `last` is the patient's journal sequence now.
+    pub(crate) fn read(position: &[u8], last: u64) -> Result<Self, Failure> {
+        match numbers(PATIENT, position)?[..] {
+            [sequence] if sequence <= last => Ok(Self(sequence)),
+            _ => Err(NOT_ONE),
+        }
+    }
+
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        bytes(PATIENT, &[self.0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_come_back_and_foreign_ones_are_refused() {
+        let position = AlertPosition(vec![0, 7, u64::MAX]);
+        let heads = [1, 7, u64::MAX];
+        assert_eq!(AlertPosition::read(&position.to_bytes(), &heads), Ok(position.clone()));
+        let patient = PatientPosition(9);
+        assert_eq!(PatientPosition::read(&patient.to_bytes(), 9), Ok(patient));
+        assert!(PatientPosition::read(&patient.to_bytes(), 8).is_err(), "of later data");
+        assert!(AlertPosition::read(&position.to_bytes(), &[1, 6, 0]).is_err(), "of later data");
+        assert!(AlertPosition::read(&position.to_bytes(), &heads[..2]).is_err(), "other shards");
+        for foreign in [&[][..], &[ALERTS], &[ALERTS, 1, 2], &[9; 9], &patient.to_bytes()] {
+            assert!(AlertPosition::read(foreign, &heads).is_err(), "{foreign:?}");
+        }
+        assert!(PatientPosition::read(&position.to_bytes(), 9).is_err());
+    }
+}
