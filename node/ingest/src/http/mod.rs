@@ -20,6 +20,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use schema_types::error_code::ErrorCode;
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
@@ -60,6 +61,12 @@ pub async fn serve(
         // The other end is gone only when nobody serves any more.
         let _nobody_serves = ended.send(());
     };
+    let listener = listener.tap_io(|stream| {
+        // An answer is one write: waiting for more only delays it.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(error = %error, "a connection keeps its write delay");
+        }
+    });
     let served = axum::serve(listener, router).with_graceful_shutdown(ending);
     let grace = async move {
         if has_ended.await.is_err() {
