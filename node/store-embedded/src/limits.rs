@@ -52,7 +52,7 @@ pub const CHUNK_KEPT_BYTES: usize = 32 << 10;
 /// Length of the pieces into which the items of a page are copied, in bytes.
 pub const PAGE_CHUNK_BYTES: usize = 16 << 10;
 /// Log segments ready for use that are kept ahead of the writer.
-pub const READY_SEGMENTS: usize = 2;
+pub const READY_SEGMENTS: usize = 1;
 /// Finished log segments kept for reuse, at most.
 pub const SPARE_SEGMENTS_MAX: usize = 24;
 /// Log segments since the last checkpoint at which the next one starts, at most.

@@ -7,4 +7,5 @@ mod conform;
 mod crash;
 mod damage;
 mod faults;
+mod pipeline;
 mod world;
