@@ -173,7 +173,11 @@ async fn bind(address: Option<&String>) -> Result<Option<TcpListener>, NodeError
 
 impl Node {
     /// Metrics of what is not the runtime: the store, the MLLP gateway and the RPC server.
-    fn further_metrics(&self, counters: &Arc<Counters>, of_rpc: Option<MoreMetrics>) -> MoreMetrics {
+    fn further_metrics(
+        &self,
+        counters: &Arc<Counters>,
+        of_rpc: Option<MoreMetrics>,
+    ) -> MoreMetrics {
         let store = Arc::clone(&self.store);
         let counters = Arc::clone(counters);
         Arc::new(move || {

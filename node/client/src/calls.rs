@@ -81,7 +81,8 @@ pub(crate) async fn observe_many(
     worker: Rc<Worker>,
     items: Vec<(String, NewObservation)>,
 ) -> Result<Vec<Result<Receipt, ClientError>>, ClientError> {
-    let mut results: Vec<Option<Result<Receipt, ClientError>>> = items.iter().map(|_| None).collect();
+    let mut results: Vec<Option<Result<Receipt, ClientError>>> =
+        items.iter().map(|_| None).collect();
     let mut left: Vec<usize> = (0..items.len()).collect();
     let mut tries = 0;
     while !left.is_empty() {

@@ -97,10 +97,7 @@ impl ClientError {
     pub(crate) const fn is_of_session(&self) -> bool {
         matches!(
             self,
-            Self::Refused {
-                code: ErrorCode::CapabilityExpired | ErrorCode::CapabilityRevoked,
-                ..
-            }
+            Self::Refused { code: ErrorCode::CapabilityExpired | ErrorCode::CapabilityRevoked, .. }
         )
     }
 
@@ -125,10 +122,17 @@ impl From<capnp::Error> for ClientError {
         if let Some(refusal) = refusal(&error.extra) {
             return refusal;
         }
-        match error.kind {
-            capnp::ErrorKind::Disconnected => Self::Disconnected { reason: error.extra },
-            _ => Self::Protocol { reason: error.to_string() },
+        // A message that ends early is what a connection looks like that was cut.
+        let is_lost = matches!(
+            error.kind,
+            capnp::ErrorKind::Disconnected
+                | capnp::ErrorKind::PrematureEndOfFile
+                | capnp::ErrorKind::MessageEndsPrematurely(..)
+        );
+        if is_lost {
+            return Self::Disconnected { reason: error.extra };
         }
+        Self::Protocol { reason: error.to_string() }
     }
 }
 
@@ -157,7 +161,9 @@ mod tests {
         assert!(error.is_transient());
         let newer = "MED-FUTURE-009 retryAfterMs=0: something new";
         let error = ClientError::from(capnp::Error::failed(newer.to_owned()));
-        assert!(matches!(&error, ClientError::UnknownCode { code, .. } if code == "MED-FUTURE-009"));
+        assert!(
+            matches!(&error, ClientError::UnknownCode { code, .. } if code == "MED-FUTURE-009")
+        );
         assert!(!error.is_transient());
         for other in ["", "MED-", "MED-NODE-001", "MED-NODE-001 retryAfterMs=x: y"] {
             let error = ClientError::from(capnp::Error::failed(other.to_owned()));

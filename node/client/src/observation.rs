@@ -32,12 +32,7 @@ pub struct NewObservation {
 impl NewObservation {
     /// A number with its LOINC code and UCUM unit, true at `effective_at_unix_micros`.
     #[must_use]
-    pub fn quantity(
-        code: &str,
-        value: Decimal,
-        unit: &str,
-        effective_at_unix_micros: i64,
-    ) -> Self {
+    pub fn quantity(code: &str, value: Decimal, unit: &str, effective_at_unix_micros: i64) -> Self {
         Self {
             code: code.to_owned(),
             value,

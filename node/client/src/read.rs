@@ -1,9 +1,7 @@
 //! From answers to plain values.
 
 use crate::error::ClientError;
-use crate::model::{
-    AlertSummary, Explained, LiveState, QueryRow, Receipt, ScoreView, VitalView,
-};
+use crate::model::{AlertSummary, Explained, LiveState, QueryRow, Receipt, ScoreView, VitalView};
 use schema_types::Decimal;
 use schema_types::error_code::ErrorCode;
 use schema_wire::rpc_capnp as wire;

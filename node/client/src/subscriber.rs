@@ -120,12 +120,7 @@ async fn begin(link: &Link, shared: &Rc<Shared>) -> Result<subscription::Client,
 
 /// Waits for the end of a subscription and begins it again, until nobody listens or there is a
 /// reason that another try cannot mend.
-async fn keep(
-    worker: Rc<Worker>,
-    link: Rc<Link>,
-    shared: Rc<Shared>,
-    first: subscription::Client,
-) {
+async fn keep(worker: Rc<Worker>, link: Rc<Link>, shared: Rc<Shared>, first: subscription::Client) {
     let mut current = Some(first);
     let mut tries = 0;
     loop {

@@ -49,9 +49,7 @@ impl Fields {
     }
 
     /// Fields named in a request; `None` when none is. One that is unknown here is refused.
-    pub(crate) fn read(
-        list: capnp::enum_list::Reader<'_, Field>,
-    ) -> Result<Option<Self>, Failure> {
+    pub(crate) fn read(list: capnp::enum_list::Reader<'_, Field>) -> Result<Option<Self>, Failure> {
         let mut bits = 0;
         for field in list {
             let field = field?;
@@ -194,9 +192,8 @@ impl Access {
             weaker.purposes = Rc::new([purpose.to_owned()]);
         }
         if asked.get_expires_in_ms() > 0 {
-            let expires_at = Instant::now().checked_add(Duration::from_millis(
-                asked.get_expires_in_ms(),
-            ));
+            let expires_at =
+                Instant::now().checked_add(Duration::from_millis(asked.get_expires_in_ms()));
             weaker.expires_at = match (self.expires_at, expires_at) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),

@@ -81,9 +81,7 @@ impl GatewayServer {
 fn credentials(reader: wire::credentials::Reader<'_>) -> Result<Credentials, Failure> {
     use wire::credentials::Which;
     match reader.which()? {
-        Which::Unset(()) => {
-            Err(Failure::new(ErrorCode::LoginRefused, "there are no credentials"))
-        }
+        Which::Unset(()) => Err(Failure::new(ErrorCode::LoginRefused, "there are no credentials")),
         Which::Development(development) => Ok(Credentials::Development {
             principal: development.get_principal()?.to_str()?.to_owned(),
             purpose: development.get_purpose()?.to_str()?.to_owned(),

@@ -16,7 +16,7 @@ use schema_types::time::Timestamp;
 use schema_wire::rpc_capnp as wire;
 use std::collections::BTreeMap;
 
-/// The place of an item: its time, its record's hash, its journal sequence.
+/// The place of an item: its time, its record's hash, its order in the journal.
 type Place = (Timestamp, u64, u64);
 
 /// Which part of a timeline is wanted.
@@ -138,7 +138,7 @@ async fn read_journal(
         }
         for row in rows {
             for item in timeline::items_of(&row.record, row.events) {
-                let place = (item.at(), record.hash(), item.sequence);
+                let place = (item.at(), record.hash(), item.order());
                 if wanted.wants(place) {
                     page.add(place, item, wanted.limit);
                 }

@@ -13,13 +13,9 @@ use capnp::message::{Builder, HeapAllocator};
 use node_ingest::gateway::Origin;
 use schema_types::Decimal;
 use schema_types::audit::AuditAction;
-use schema_types::clinical::{
-    Code, Observation, ObservationStatus, ObservationValue, Provenance,
-};
+use schema_types::clinical::{Code, Observation, ObservationStatus, ObservationValue, Provenance};
 use schema_types::error_code::ErrorCode;
-use schema_types::ids::{
-    CommandId, EncounterId, EntityId, MessageDigest, ObservationId, SourceId,
-};
+use schema_types::ids::{CommandId, EncounterId, EntityId, MessageDigest, ObservationId, SourceId};
 use schema_types::measure::{Acvpu, LOINC_SYSTEM, Measure, MeasureError};
 use schema_types::phi::Phi;
 use schema_types::quantity::Quantity;
@@ -62,11 +58,7 @@ pub(crate) fn take(
     let once = !command_id.is_empty();
     let origin = Origin {
         source: SourceId::new(format!("rpc:{}", access.caller.principal)),
-        command_id: if once {
-            CommandId::new(command_id)
-        } else {
-            service.question().command_id
-        },
+        command_id: if once { CommandId::new(command_id) } else { service.question().command_id },
         content,
         message: None,
     };
@@ -212,8 +204,8 @@ pub(crate) fn decimal(reader: wire::decimal::Reader<'_>) -> Result<Decimal, Fail
     let out_of_range = || Failure::bad_request("a number has up to 96 bits and 28 digits");
     let magnitude = i128::from(reader.get_low()) | (i128::from(reader.get_high()) << 64);
     let scale = u32::from(reader.get_scale());
-    let mut number = Decimal::try_from_i128_with_scale(magnitude, scale)
-        .map_err(|_| out_of_range())?;
+    let mut number =
+        Decimal::try_from_i128_with_scale(magnitude, scale).map_err(|_| out_of_range())?;
     if !number.is_zero() {
         number.set_sign_negative(reader.get_is_negative());
     }

@@ -130,11 +130,8 @@ impl patient::Server for PatientServer {
     ) -> Result<(), capnp::Error> {
         let _call = self.begin(Need::See(Field::Timeline))?;
         let params = params.get()?;
-        let wanted = history::Wanted::read(
-            params.get_window()?,
-            params.get_limit(),
-            params.get_cursor()?,
-        )?;
+        let wanted =
+            history::Wanted::read(params.get_window()?, params.get_limit(), params.get_cursor()?)?;
         let service = &self.connection.service;
         let work = history::page(service, &self.access.caller, &self.patient, &wanted);
         let page = service.within(params.get_deadline_ms(), work).await?;

@@ -10,7 +10,7 @@ use schema_types::patient::{
     AdministrativeSex, Alert, AlertCondition, AlertStatus, Demographics, Encounter,
     EncounterStatus, MeasuredValue, PatientState, Registration, Severity,
 };
-use schema_types::score::{Missing, Score, ScorePart};
+use schema_types::score::{Missing, ScorePart, ScoreResult};
 use schema_types::time::Timestamp;
 use schema_wire::rpc_capnp::{self as wire, Field};
 
@@ -27,14 +27,14 @@ pub(crate) fn decimal(mut builder: wire::decimal::Builder<'_>, value: Decimal) {
     builder.set_is_negative(value.is_sign_negative() && magnitude != 0);
 }
 
-pub(crate) fn score(mut builder: wire::score::Builder<'_>, score: &Score) {
+pub(crate) fn score(mut builder: wire::score::Builder<'_>, score: &ScoreResult) {
     builder.set_model(score.model.label());
     builder.set_model_version(score.model_version);
     builder.set_as_of_unix_micros(score.as_of.unix_micros());
     decimal(builder.reborrow().init_minimum(), score.minimum);
     decimal(builder.reborrow().init_maximum(), score.maximum);
     builder.set_band(score.band.label());
-    builder.set_is_complete(score.is_complete());
+    builder.set_is_complete(score.complete);
 }
 
 /// The short name of a condition; a silent device is named beside it.
@@ -107,7 +107,7 @@ pub(crate) fn state(
         }
     }
     if fields.has(Field::Scores) {
-        let mut scores = builder.reborrow().init_scores(count(state.scores.len()));
+        let mut scores = builder.reborrow().init_scores(count(state.scores.values().count()));
         for (place, one) in (0..).zip(state.scores.values()) {
             score(scores.reborrow().get(place), one);
         }
@@ -191,11 +191,8 @@ pub(crate) fn location(mut builder: wire::location::Builder<'_>, location: &Loca
     builder.set_bed(&location.bed[..]);
 }
 
-pub(crate) fn explanation(
-    mut builder: wire::explanation::Builder<'_>,
-    explanation: &Explanation,
-) {
-    score(builder.reborrow().init_score(), &explanation.score);
+pub(crate) fn explanation(mut builder: wire::explanation::Builder<'_>, explanation: &Explanation) {
+    score(builder.reborrow().init_score(), &explanation.score.result(false));
     let parts = &explanation.score.parts;
     let mut shown = builder.init_parts(count(parts.len()));
     for (place, one) in (0..).zip(parts) {

@@ -6,6 +6,7 @@ use actors_patient::Event;
 use schema_types::clinical::{Movement, Observation, ObservationStatus};
 use schema_types::ids::EncounterId;
 use schema_types::patient::AlertCondition;
+use schema_types::score::ScoreResult;
 use schema_types::time::Timestamp;
 use schema_wire::journal::JournalRecord;
 use schema_wire::rpc_capnp::{self as wire, AlertChange};
@@ -14,12 +15,19 @@ use schema_wire::rpc_capnp::{self as wire, AlertChange};
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
     /// Journal sequence of the event.
-    pub(crate) sequence: u64,
+    sequence: u64,
+    /// Place among the items of the event.
+    place: u8,
     recorded_at: Timestamp,
     event: Event,
 }
 
 impl Item {
+    /// Orders the items of a journal: by event, then by place within the event.
+    pub(crate) const fn order(&self) -> u64 {
+        (self.sequence << u8::BITS) | self.place as u64
+    }
+
     /// When it was true of the patient.
     pub(crate) fn at(&self) -> Timestamp {
         match &self.event {
@@ -27,6 +35,9 @@ impl Item {
             Event::MovementRecorded { movement, .. } => movement.at,
             Event::ObservationRecorded { observation, .. } => observation.effective_at,
             Event::ScoreRecorded { score } => score.as_of,
+            Event::ScoresRecorded { results } => {
+                results.first().map_or(self.recorded_at, |result| result.as_of)
+            }
             Event::AlertRaised { alert } => alert.raised_at,
             Event::AlertSuppressed { at, .. }
             | Event::AlertSeverityChanged { at, .. }
@@ -55,7 +66,19 @@ pub(crate) fn items_of(record: &JournalRecord, events: Vec<Event>) -> Vec<Item> 
                 | Event::ContributionReceived { .. }
         )
     });
-    kept.map(|(sequence, event)| Item { sequence, recorded_at, event }).collect()
+    let mut items = Vec::new();
+    for (sequence, event) in kept {
+        match event {
+            Event::ScoresRecorded { results } => {
+                items.extend((0..).zip(results).map(|(place, result)| {
+                    let event = Event::ScoresRecorded { results: vec![result] };
+                    Item { sequence, place, recorded_at, event }
+                }));
+            }
+            event => items.push(Item { sequence, place: 0, recorded_at, event }),
+        }
+    }
+    items
 }
 
 /// Fills an item.
@@ -71,7 +94,12 @@ pub(crate) fn write(mut builder: wire::timeline_item::Builder<'_>, item: &Item) 
         Event::ObservationRecorded { observation: one, .. } => {
             observation(detail.init_observation(), one);
         }
-        Event::ScoreRecorded { score } => show::score(detail.init_score(), score),
+        Event::ScoreRecorded { score } => show::score(detail.init_score(), &score.result(false)),
+        Event::ScoresRecorded { results } => {
+            if let Some(result) = results.first() {
+                show::score(detail.init_score(), result);
+            }
+        }
         Event::AlertRaised { alert } => show::alert(detail.init_alert(), alert),
         Event::MovementRecorded { encounter, movement: one } => {
             movement(detail.init_movement(), encounter, one);
@@ -103,9 +131,9 @@ fn told(event: &Event) -> (&'static str, String) {
         }
         Event::MovementRecorded { movement, .. } => ("movement", movement.kind.label().to_owned()),
         Event::ObservationRecorded { observation, .. } => ("observation", text_of(observation)),
-        Event::ScoreRecorded { score } => {
-            let (model, band) = (score.model.label(), score.band.label());
-            ("score", format!("{model} {} {band}", score.minimum))
+        Event::ScoreRecorded { score } => ("score", score_text(&score.result(false))),
+        Event::ScoresRecorded { results } => {
+            ("score", results.iter().map(score_text).collect::<Vec<_>>().join(", "))
         }
         Event::ResourceStored { meta } => {
             let verb = if meta.deleted { "deleted" } else { "stored" };
@@ -128,6 +156,10 @@ fn told(event: &Event) -> (&'static str, String) {
         | Event::AlertResolved { .. } => ("alert", "alert".to_owned()),
         Event::ContributionReceived { .. } => ("link", "value of a joined record".to_owned()),
     }
+}
+
+fn score_text(score: &ScoreResult) -> String {
+    format!("{} {} {}", score.model.label(), score.minimum, score.band.label())
 }
 
 fn alert_text(change: AlertChange, condition: &AlertCondition) -> String {

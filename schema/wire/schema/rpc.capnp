@@ -292,7 +292,7 @@ struct Location {
 
 struct TimelineItem {
   atUnixMicros @0 :Int64;  # when it was true of the patient
-  sequence @1 :UInt64;  # journal sequence; items of one journal row count up
+  sequence @1 :UInt64;  # journal sequence; results of one run of the models share it
   recordedAtUnixMicros @2 :Int64;
   kind @3 :Text;  # observation, movement, score, alert, resource, device, link, person
   text @4 :Text;  # one line for people

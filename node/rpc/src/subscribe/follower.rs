@@ -168,14 +168,13 @@ pub(crate) fn alert_change(event: &Event) -> Option<(AlertChange, &AlertConditio
         Event::AlertAcknowledged { condition, at, .. } => {
             Some((AlertChange::Acknowledged, condition, *at))
         }
-        Event::AlertEscalated { condition, at } => {
-            Some((AlertChange::Escalated, condition, *at))
-        }
+        Event::AlertEscalated { condition, at } => Some((AlertChange::Escalated, condition, *at)),
         Event::AlertResolved { condition, at } => Some((AlertChange::Resolved, condition, *at)),
         Event::DemographicsStated { .. }
         | Event::MovementRecorded { .. }
         | Event::ObservationRecorded { .. }
         | Event::ScoreRecorded { .. }
+        | Event::ScoresRecorded { .. }
         | Event::AlertSuppressed { .. }
         | Event::AlertCalmed { .. }
         | Event::ResourceStored { .. }
