@@ -1,6 +1,10 @@
 //! Live rows in the store: where they are, and which row a decision has to write. What is in a row
 //! is the entity's matter (`Entity::live_row`); queries over them are in `node/query`.
 
+mod fill;
+
+pub use fill::{fill, is_complete};
+
 use crate::audit_log::entity_ref;
 use actors_core::Entity;
 use actors_store::tuple::{TupleError, TupleReader, TupleWriter};
@@ -9,6 +13,9 @@ use bytes::Bytes;
 use schema_types::ids::{EntityId, EntityKind, TenantId};
 use schema_types::live::ROW_VERSION;
 use std::hash::{DefaultHasher, Hasher};
+
+/// How the tuple form of a whole number without bytes begins.
+const ZERO_CODE: u8 = 0x14;
 
 /// Rows of another version of the layout are under another name, so both never mix.
 fn index_name() -> String {
@@ -56,6 +63,15 @@ impl RowKeys {
     #[must_use]
     pub fn new(tenant: &TenantId, kind: EntityKind) -> Self {
         Self { prefix_bytes: of_kind(tenant, kind).finish().len() }
+    }
+
+    /// The key of the entity as bytes of the row's key: its alphabet has nothing to escape.
+    #[inline]
+    #[must_use]
+    pub fn key_bytes<'a>(&self, row_key: &'a [u8]) -> Option<&'a [u8]> {
+        let (code, rest) = row_key.get(self.prefix_bytes..)?.split_first()?;
+        let hash_bytes = usize::from(code.checked_sub(ZERO_CODE)?);
+        rest.get(hash_bytes + 1..rest.len().checked_sub(1)?)
     }
 
     /// The key of the entity whose row it is.

@@ -23,6 +23,7 @@ fn ranges_split_the_rows_of_one_kind() {
             let key = row_key(&patient);
             assert_eq!(ranges.iter().filter(|range| range.contains(&key)).count(), 1);
             assert_eq!(keys.entity_key(&key).as_deref(), Ok(patient.key()));
+            assert_eq!(keys.key_bytes(&key), Some(patient.key().as_bytes()));
             let device = row_key(&EntityId::new(tenant(), EntityKind::Device, patient.key()));
             let other = TenantId::new("t11");
             let elsewhere = row_key(&EntityId::new(other, EntityKind::Patient, patient.key()));

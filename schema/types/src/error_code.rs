@@ -138,6 +138,12 @@ error_codes! {
     SubscriberSlow = "MED-RPC-001";
     /// The caller cancelled the call.
     CallCancelled = "MED-RPC-002";
+    /// The text of a query is wrong.
+    QueryText = "MED-QRY-001";
+    /// A query goes past a limit.
+    QueryLimit = "MED-QRY-002";
+    /// A query did not end in its time.
+    QueryTooLong = "MED-QRY-003";
     /// There is no such quarantined item.
     QuarantineUnknown = "MED-QUAR-001";
 }

@@ -406,7 +406,10 @@ pub const DEVICE: &[Column] = &[
             "estimated device clock minus hospital clock",
         ),
     ),
-    unit("s", decimal((412, "interval"), device_slot::INTERVAL, "expected interval of batches")),
+    unit(
+        "s",
+        decimal((412, "batch_interval"), device_slot::INTERVAL, "expected interval of batches"),
+    ),
 ];
 
 /// The columns of facilities; their rows are made when the question is asked.

@@ -180,6 +180,8 @@ pub const fn status_of(code: ErrorCode) -> u16 {
         ErrorCode::FhirSyntax
         | ErrorCode::FhirSearchParameter
         | ErrorCode::FhirBundle
+        | ErrorCode::QueryText
+        | ErrorCode::QueryLimit
         | ErrorCode::BadRequest => 400,
         ErrorCode::LoginRefused => 401,
         ErrorCode::PurposeRefused
@@ -211,7 +213,10 @@ pub const fn status_of(code: ErrorCode) -> u16 {
         ErrorCode::Overloaded | ErrorCode::SubscriberSlow => 429,
         ErrorCode::CallCancelled => 499,
         ErrorCode::NotAvailable => 501,
-        ErrorCode::StoreStopped | ErrorCode::ShuttingDown | ErrorCode::EntityFailed => 503,
+        ErrorCode::StoreStopped
+        | ErrorCode::ShuttingDown
+        | ErrorCode::EntityFailed
+        | ErrorCode::QueryTooLong => 503,
         ErrorCode::DeadlineExceeded => 504,
         ErrorCode::DiskFull => 507,
         ErrorCode::DataDirectoryReadOnly
