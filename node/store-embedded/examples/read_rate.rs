@@ -20,6 +20,7 @@ use node_store_embedded::{EmbeddedStore, Environment, Execution, Options};
 
 const ROWS_PER_COMMIT: u64 = 2_500;
 const GETS: u64 = 100_000;
+const RANGES: u64 = 20_000;
 
 fn open(options: &Options) -> EmbeddedStore {
     let environment = Environment {
@@ -100,6 +101,15 @@ fn measure(store: &EmbeddedStore, rows: u64) {
         let each = (own_cpu() - begun) / u32::try_from(GETS).unwrap();
         println!("  get of a {what} key: {each:?} of CPU");
     }
+    let snapshot = begin();
+    let begun = own_cpu();
+    let found: usize = (0..RANGES)
+        .map(|_| key(rng.below(rows)))
+        .map(|begin| RangeQuery::forward(KeyRange::new(begin, "y"), 10))
+        .map(|query| snapshot.range(query).now_or_never().unwrap().unwrap().items.len())
+        .sum();
+    let each = (own_cpu() - begun) / u32::try_from(RANGES).unwrap();
+    println!("  range of 10 rows: {each:?} of CPU, {found} rows");
     for threads in [1_u8, 2] {
         let snapshot = begin();
         let begun = Instant::now();

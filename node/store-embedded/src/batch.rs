@@ -243,7 +243,9 @@ impl Batch {
             }
         }
         self.rows.truncate(kept);
-        let (record, buffer) = if unpadded_bytes >= CHUNK_KEPT_BYTES {
+        // A buffer with much room to spare stays for the next record.
+        let tight = self.record.capacity() / 2 <= unpadded_bytes;
+        let (record, buffer) = if tight && unpadded_bytes >= CHUNK_KEPT_BYTES {
             (Bytes::from(self.record), Vec::new())
         } else {
             (Bytes::copy_from_slice(&self.record[..unpadded_bytes]), self.record)

@@ -1,6 +1,7 @@
 //! Parts: sorted, immutable pieces of the overlay. Each committed batch is one; small ones are
 //! merged into larger ones. Which parts there are is the overlay's business.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use actors_store::{KeyRange, Version};
@@ -11,6 +12,8 @@ use crate::limits::CHUNK_KEPT_BYTES;
 use crate::merge::{Direction, Entry};
 use crate::row::{Prefix, Row, Wanted, by_key, chunk_of, same_key};
 
+/// Rows for each fence.
+const FENCE_ROWS: usize = 64;
 /// Rows of a part up to which a search costs no more than its filter.
 const UNFILTERED_ROWS_MAX: usize = 16;
 /// Rows whose bytes are fetched together, and how many bytes of each.
@@ -29,6 +32,8 @@ pub(crate) struct Part {
     rows: Box<[Row]>,
     chunks: Vec<Bytes>,
     filter: Box<[u64]>,
+    /// Prefixes of every so many rows, the first included: they stay in the processor's cache.
+    fences: Box<[Prefix]>,
     /// Memory that it holds, in bytes.
     pub(crate) bytes: usize,
 }
@@ -38,9 +43,11 @@ impl Part {
     pub(crate) fn new(rows: Vec<Row>, chunks: Vec<Bytes>) -> Self {
         let rows = rows.into_boxed_slice();
         let filter = filter_of(&rows);
+        let fences: Box<[Prefix]> = rows.iter().step_by(FENCE_ROWS).map(|row| row.prefix).collect();
         let of_chunks: usize = chunks.iter().map(|chunk| chunk.len() + size_of::<Bytes>()).sum();
-        let bytes = size_of_val(&*rows) + size_of_val(&*filter) + of_chunks + size_of::<Self>();
-        Self { rows, chunks, filter, bytes }
+        let of_search = size_of_val(&*filter) + size_of_val(&*fences);
+        let bytes = size_of_val(&*rows) + of_search + of_chunks + size_of::<Self>();
+        Self { rows, chunks, filter, fences, bytes }
     }
 
     /// Several parts, newest first, as one. Versions that no reader from `published` on can see
@@ -74,9 +81,28 @@ impl Part {
         row.key(chunk_of(&self.chunks, row.chunk))
     }
 
-    /// Position of the first row that is not before a key.
+    /// Position of the first row that is not before a key. The fences say among which few rows
+    /// it is, or none of them.
     fn lower_bound(&self, prefix: Prefix, key: &[u8]) -> usize {
-        self.rows.partition_point(|row| {
+        let low = self.fences.partition_point(|fence| *fence < prefix);
+        let same = self.fences[low..].iter().take_while(|fence| **fence == prefix).count();
+        let begin = low.saturating_sub(1) * FENCE_ROWS;
+        let end = ((low + same) * FENCE_ROWS).min(self.rows.len());
+        begin + self.partition_point(begin..end, prefix, key)
+    }
+
+    /// As [`Part::lower_bound`] for a key that is expected soon behind a position.
+    fn lower_bound_after(&self, from: usize, prefix: Prefix, key: &[u8]) -> usize {
+        let near = (from + FENCE_ROWS).min(self.rows.len());
+        let found = from + self.partition_point(from..near, prefix, key);
+        if found < near || near == self.rows.len() {
+            return found;
+        }
+        self.lower_bound(prefix, key).max(from)
+    }
+
+    fn partition_point(&self, rows: Range<usize>, prefix: Prefix, key: &[u8]) -> usize {
+        self.rows[rows].partition_point(|row| {
             row.prefix < prefix || (row.prefix == prefix && self.key(row) < key)
         })
     }
@@ -110,7 +136,7 @@ impl Part {
         direction: Direction,
     ) -> PartCursor<'_> {
         let begin = self.lower_bound(Prefix::of(&range.begin), &range.begin);
-        let end = self.lower_bound(Prefix::of(&range.end), &range.end).max(begin);
+        let end = self.lower_bound_after(begin, Prefix::of(&range.end), &range.end);
         // Short ranges touch nothing.
         let touched = begin + TOUCHED_ROWS;
         let left = begin..end;
@@ -215,7 +241,7 @@ pub(crate) struct PartCursor<'a> {
     part: &'a Part,
     version: Version,
     /// Rows not looked at; between keys on the side from which they are taken.
-    left: std::ops::Range<usize>,
+    left: Range<usize>,
     /// Up to which row touching ahead has nothing to do.
     touched: usize,
     present: Option<usize>,

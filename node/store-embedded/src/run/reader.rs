@@ -40,6 +40,13 @@ struct BlockEntry {
     length: u32,
 }
 
+impl BlockEntry {
+    /// How its first key compares to a key.
+    fn starts(&self, prefix: Prefix, key: &[u8]) -> Ordering {
+        self.prefix.cmp(&prefix).then_with(|| (*self.first_key).cmp(key))
+    }
+}
+
 /// An open run.
 pub(crate) struct Run {
     pub(crate) id: u64,
@@ -90,10 +97,8 @@ impl Run {
         if !filter::may_contain(&self.filter, self.layout, wanted.hash) {
             return Ok(None);
         }
-        let after = self.blocks.partition_point(|block| {
-            block.prefix < wanted.prefix
-                || (block.prefix == wanted.prefix && *block.first_key <= *wanted.key)
-        });
+        let after =
+            self.blocks.partition_point(|block| block.starts(wanted.prefix, wanted.key).is_le());
         let Some(position) = after.checked_sub(1) else { return Ok(None) };
         let payload = self.payload(position).map_err(|damage| self.read_error(damage))?;
         find(&payload, wanted.key).map_err(|()| self.read_error(self.senseless(position)))
@@ -107,8 +112,9 @@ impl Run {
         direction: Direction,
         lenient: bool,
     ) -> Result<RunCursor<'a>, ReadError> {
-        let begin = self.blocks.partition_point(|block| block.first_key <= range.begin);
-        let end = self.blocks.partition_point(|block| block.first_key < range.end);
+        let (first, last) = (Prefix::of(&range.begin), Prefix::of(&range.end));
+        let begin = self.blocks.partition_point(|block| block.starts(first, &range.begin).is_le());
+        let end = self.blocks.partition_point(|block| block.starts(last, &range.end).is_lt());
         let begin = begin.saturating_sub(1);
         let mut cursor = RunCursor::new(self, range, begin..end.max(begin), lenient);
         cursor.advance(direction)?;
