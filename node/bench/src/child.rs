@@ -67,6 +67,20 @@ impl Process {
         drop(self.child.wait());
     }
 
+    /// Waits until it ended by itself.
+    ///
+    /// # Errors
+    /// [`BenchError::Outside`] when it failed.
+    pub async fn ended(&mut self) -> Result<(), BenchError> {
+        // Its output closes when it ends.
+        while self.line().await.is_ok() {}
+        match self.child.wait() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(BenchError::outside("child process", status)),
+            Err(error) => Err(BenchError::outside("child process", error)),
+        }
+    }
+
     /// The next line that it prints.
     ///
     /// # Errors
@@ -112,12 +126,12 @@ impl ServedNode {
         clock: &Arc<dyn Clock>,
         addresses: &BTreeMap<String, String>,
     ) -> Result<Self, BenchError> {
-        let address = |name: &str| {
-            addresses.get(name).cloned().unwrap_or_else(|| "127.0.0.1:0".to_owned())
-        };
+        let address =
+            |name: &str| addresses.get(name).cloned().unwrap_or_else(|| "127.0.0.1:0".to_owned());
         let data = data.display().to_string();
         let (mllp, http) = (address("mllp"), address("http"));
-        let arguments = ["serve", "--insecure-dev", "--data", &data, "--mllp", &mllp, "--http", &http];
+        let arguments =
+            ["serve", "--insecure-dev", "--data", &data, "--mllp", &mllp, "--http", &http];
         let mut process = Process::start(program, &arguments.map(str::to_owned), clock)?;
         let line = process.line().await?;
         let words = line.split_whitespace().filter_map(|word| word.split_once('='));

@@ -80,7 +80,7 @@ impl OwnNode {
         }
         if !plan.in_process {
             let free = || Some("127.0.0.1:0".to_owned());
-            (config.mllp, config.http) = (free(), free());
+            (config.mllp, config.http, config.rpc) = (free(), free(), free());
         }
         Ok(Self { node: assemble(environment, config).await?, _folder: folder })
     }
@@ -110,6 +110,7 @@ impl OwnNode {
         let address = match protocol {
             "mllp" => self.node.mllp_address(),
             "http" => self.node.http_address(),
+            "rpc" => self.node.rpc_address(),
             _ => None,
         };
         address.map(|address| address.to_string())

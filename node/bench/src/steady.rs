@@ -137,7 +137,9 @@ async fn main_contestant<'a>(
         address.clone().ok_or_else(|| BenchError::outside("node", reason))
     };
     let callers: Vec<AnyCaller> = match (what, local) {
-        (Steady::Observe, Some(gateway)) => boxed(Observer::crowd(gateway, &crowd), AnyCaller::Observer),
+        (Steady::Observe, Some(gateway)) => {
+            boxed(Observer::crowd(gateway, &crowd), AnyCaller::Observer)
+        }
         (Steady::Read, Some(gateway)) => boxed(Reader::crowd(gateway, &crowd), AnyCaller::Reader),
         (Steady::Observe, None) => {
             let clients = rpc::clients(&address()?, plan.concurrency).await?;
@@ -233,8 +235,7 @@ impl References {
     ) -> Result<Vec<Contestant<'a>>, BenchError> {
         let floor = Floor::open(&world.environment.disk, &self.folder.path().join("floor"))?;
         let floor = Worker::Blocking(Some(Box::new(floor)));
-        let mut contestants =
-            vec![Contestant::new("fsync_floor", floor, Box::new(generator_cpu))];
+        let mut contestants = vec![Contestant::new("fsync_floor", floor, Box::new(generator_cpu))];
         self.databases(plan, rows, &mut contestants).await?;
         Ok(contestants)
     }
@@ -316,7 +317,8 @@ fn figures(contestant: &Contestant<'_>) -> Value {
     if contestant.counters.batches > 0 {
         figures.set_counters(&contestant.counters, operations);
     } else {
-        figures.set("cpu_us_per_op", crate::report::ratio(contestant.counters.cpu_micros, operations));
+        figures
+            .set("cpu_us_per_op", crate::report::ratio(contestant.counters.cpu_micros, operations));
     }
     figures.into_value()
 }

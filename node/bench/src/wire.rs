@@ -55,7 +55,8 @@ impl MllpCaller {
             self.name, self.calls
         );
         for index in 0..self.results {
-            let (measure, value) = vital(patient, turn * u64::from(self.results) + u64::from(index));
+            let (measure, value) =
+                vital(patient, turn * u64::from(self.results) + u64::from(index));
             let code = measure.loinc().unwrap_or_default();
             let unit = measure.unit();
             let set = index + 1;

@@ -182,7 +182,10 @@ fn other_user() -> io::Result<Option<(u32, u32)>> {
     }
     let users = fs::read_to_string("/etc/passwd")?;
     let ids = |name: &str| user_ids(&users, name);
-    ids("postgres").or_else(|| ids("nobody")).map(Some).ok_or_else(|| io::ErrorKind::NotFound.into())
+    ids("postgres")
+        .or_else(|| ids("nobody"))
+        .map(Some)
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 fn user_ids(users: &str, name: &str) -> Option<(u32, u32)> {

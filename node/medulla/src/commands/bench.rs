@@ -2,12 +2,15 @@
 
 use crate::environment;
 use crate::failure::Failure;
-use crate::screen::{Screen, Table};
+use crate::screen::{Colour, Screen, Table};
 use crate::serve::Interrupts;
+use node_bench::goals::{self, Better, Judged, Sizes};
 use node_bench::limits::{CONCURRENCY_MAX, PATIENTS_MAX, SECONDS_MAX};
 use node_bench::load::Pace;
 use node_bench::steady::{self, Steady};
-use node_bench::{BenchError, Durability, Plan, Report, World, prepare};
+use node_bench::{
+    BenchError, Durability, Plan, Report, World, cold, failover, overload, prepare, queries,
+};
 use std::path::PathBuf;
 
 /// Measure a node: what it does in a second, how long callers wait, what that costs
@@ -85,6 +88,18 @@ enum Workload {
     Fhir,
     /// Audited read of the live state
     Read,
+    /// Filter, group and top 100 over all patients
+    Query,
+    /// From a kill to the first answer
+    Recovery,
+    /// What a sleeping and a woken patient cost
+    Memory,
+    /// A kill under load
+    Failover,
+    /// Three times the peak
+    Overload,
+    /// Everything, each figure beside its goal
+    All,
     /// Makes the data that others measure on (needs --data)
     Prepare,
 }
@@ -97,6 +112,25 @@ enum DurabilityArgument {
 
 /// Time before counting starts, milliseconds.
 const WARM_UP_MS: u64 = 1_000;
+
+impl Workload {
+    /// Patients when none are asked for.
+    const fn usual_patients(self) -> u64 {
+        match self {
+            Self::Query => 1_000_000,
+            Self::Memory => 100_000,
+            Self::Failover => 1_000,
+            Self::Observe
+            | Self::Mllp
+            | Self::Fhir
+            | Self::Read
+            | Self::Recovery
+            | Self::Overload
+            | Self::All
+            | Self::Prepare => 10_000,
+        }
+    }
+}
 
 impl BenchArguments {
     fn plan(&self) -> Result<Plan, Failure> {
@@ -111,7 +145,7 @@ impl BenchArguments {
             return Err(Failure::usage(message));
         }
         Ok(Plan {
-            patients: self.patients.unwrap_or(usual.patients),
+            patients: self.patients.unwrap_or(self.workload.usual_patients()),
             concurrency,
             measure_ms: self.seconds * 1_000,
             warm_up_ms: WARM_UP_MS,
@@ -180,6 +214,12 @@ async fn measure(
         Workload::Mllp => Box::pin(steady(Steady::Mllp)).await?,
         Workload::Fhir => Box::pin(steady(Steady::Fhir)).await?,
         Workload::Read => Box::pin(steady(Steady::Read)).await?,
+        Workload::Query => Box::pin(queries::run(world, plan)).await?,
+        Workload::Recovery => Box::pin(cold::recovery(world, plan)).await?,
+        Workload::Memory => Box::pin(cold::memory(world, plan)).await?,
+        Workload::Failover => Box::pin(failover::run(world, plan)).await?,
+        Workload::Overload => Box::pin(overload::run(world, plan)).await?,
+        Workload::All => return everything(arguments, world, plan, screen).await,
         Workload::Prepare => return make_data(arguments, world, plan, screen).await,
     };
     conclude(report, screen)
@@ -203,6 +243,51 @@ async fn make_data(
     }
     node.stop().await;
     Ok(())
+}
+
+async fn everything(
+    arguments: &BenchArguments,
+    world: &World,
+    plan: &Plan,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let sizes = if arguments.quick { Sizes::QUICK } else { Sizes::FULL };
+    let all = goals::all(world, plan, sizes, |run| screen.note(format!("measuring {run}"))).await;
+    let mut table = Table::new(&["run", "figure", "goal", "measured", "ratio", "met"]);
+    for judged in &all.judged {
+        table.row(cells(judged, screen));
+    }
+    table.lines().iter().for_each(|line| screen.say(line));
+    for (run, value) in &all.runs {
+        if let Some(error) = value.get("error") {
+            screen.note(format!("{run}: {error}"));
+        }
+    }
+    let is_empty = all.runs.values().all(|run| run.get("error").is_some());
+    screen.result(&all.into_value());
+    if is_empty { Err(Failure::failed("nothing was done")) } else { Ok(()) }
+}
+
+fn cells(judged: &Judged, screen: &Screen) -> [String; 6] {
+    let number =
+        |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |one| format!("{one:.2}"));
+    let sign = match judged.goal.better {
+        Better::More => "at least",
+        Better::Less => "at most",
+    };
+    let met = match (judged.is_met(), judged.measured) {
+        (true, _) => screen.paint(Colour::Green, "yes"),
+        (false, Some(_)) => screen.paint(Colour::Red, "no"),
+        (false, None) => screen.paint(Colour::Yellow, "not measured"),
+    };
+    [
+        judged.goal.run.to_owned(),
+        judged.goal.figure.to_owned(),
+        format!("{sign} {}", judged.goal.wanted),
+        number(judged.measured),
+        number(judged.ratio),
+        met,
+    ]
 }
 
 fn conclude(report: Report, screen: &Screen) -> Result<(), Failure> {
