@@ -192,7 +192,7 @@ pub(crate) async fn query(
     let result = answer.get()?.get_result()?;
     let mut columns = Vec::new();
     for column in result.get_columns()? {
-        columns.push(column?.to_string()?);
+        columns.push(column.get_name()?.to_string()?);
     }
     let mut rows = Vec::new();
     for row in result.get_rows()? {

@@ -125,9 +125,9 @@ pub(crate) fn row(reader: wire::cohort_row::Reader<'_>) -> Result<QueryRow> {
     use wire::cohort_value::Which;
     let value = |value: wire::cohort_value::Reader<'_>| -> Result<String> {
         Ok(match value.which()? {
-            Which::None(()) => String::new(),
+            Which::Missing(()) => String::new(),
             Which::Text(text) => text?.to_string()?,
-            Which::Number(number) => decimal(number?)?.to_string(),
+            Which::Number(number) => number.to_string(),
             Which::TimeUnixMicros(micros) => micros.to_string(),
             Which::Flag(flag) => flag.to_string(),
         })

@@ -69,8 +69,6 @@ struct StartAt {
   }
 }
 
-# --- entry --------------------------------------------------------------------------------------
-
 # The bootstrap capability of a connection. A connection that does not log in is closed.
 interface Gateway {
   info @0 () -> (node :Text, version :Text, apiVersion :UInt32);
@@ -121,8 +119,6 @@ interface Revoker {
   # The capability that came with this and everything derived from it refuse from now on.
   revoke @0 () -> ();
 }
-
-# --- patient ------------------------------------------------------------------------------------
 
 struct NewObservation {
   id @0 :Text;  # unique within the patient, FHIR id alphabet; empty: made from the command id.
@@ -344,8 +340,6 @@ struct ScoreInput {
   source @5 :Text;  # sending system; may be empty
 }
 
-# --- subscriptions ------------------------------------------------------------------------------
-
 # Pushes carry durable facts only, each once and in order. A push is acknowledged by its return; at
 # most 4 are outstanding. A subscriber that acknowledges none for 10 s is told by end
 # (MED-RPC-001) and cut; nothing is lost: subscribe again after the last position.
@@ -406,8 +400,6 @@ struct AlertFilter {
   ward @2 :Text;  # likewise
 }
 
-# --- device, facility, cohort, admin ------------------------------------------------------------
-
 interface Device {
   # MED-DEV-001: there is no such device.
   state @0 (deadlineMs :UInt32) -> (state :DeviceState);
@@ -443,28 +435,37 @@ struct Bed {
   patients @4 :List(Text);  # keys of who is in it; more than one: somebody must look
 }
 
-# A question over all entities. MED-NODE-014: this node cannot answer it.
+# A question over all entities: a query text, as for `medulla query`. MED-QRY-001: wrong text.
 interface Cohort {
   run @0 (rowsMax :UInt32, deadlineMs :UInt32) -> (result :CohortResult);
   cancel @1 () -> ();  # runs in progress end with MED-RPC-002
 }
 
 struct CohortResult {
-  columns @0 :List(Text);
+  columns @0 :List(CohortColumn);
   rows @1 :List(CohortRow);
-  isTruncated @2 :Bool;  # more rows matched than were asked for
-  entitiesRead @3 :UInt64;  # how many were looked at
+  isTruncated @2 :Bool;  # there are more rows than these
+  isComplete @3 :Bool;  # false: entities from before live queries are still being added
+  entitiesRead @4 :UInt64;  # how many were looked at
+  entitiesMatched @5 :UInt64;  # how many the filter let through
+  storeVersion @6 :UInt64;  # all of it is of this one version
+}
+
+struct CohortColumn {
+  name @0 :Text;
+  unit @1 :Text;  # UCUM; empty: none
 }
 
 struct CohortRow {
   values @0 :List(CohortValue);  # in the order of the columns
+  key @1 :Text;  # of the entity; empty when the rows are groups
 }
 
 struct CohortValue {
   union {
-    none @0 :Void;
+    missing @0 :Void;  # not known: never zero, never an empty text
     text @1 :Text;
-    number @2 :Decimal;
+    number @2 :Float64;  # in the unit of the column
     timeUnixMicros @3 :Int64;
     flag @4 :Bool;
   }

@@ -17,6 +17,10 @@ pub(crate) struct ServeConfig {
     pub(crate) mllp: String,
     /// Address for HTTP.
     pub(crate) http: String,
+    /// Address for Cap'n Proto RPC; empty: no RPC.
+    pub(crate) rpc: String,
+    /// Threads that serve RPC; 0: half the machine's cores.
+    pub(crate) rpc_threads: usize,
     /// Plain text without authentication, on loopback addresses only.
     pub(crate) insecure_dev: bool,
     /// Seconds between audit heads written to the anchor file beside the store.
@@ -77,6 +81,8 @@ impl Default for ServeConfig {
             tenant: node.tenant,
             mllp: "127.0.0.1:2575".to_owned(),
             http: "127.0.0.1:8080".to_owned(),
+            rpc: String::new(),
+            rpc_threads: node.rpc_threads,
             insecure_dev: false,
             anchor_interval_seconds: node.anchor_interval_seconds,
             grace_ms: node.grace_ms,
@@ -143,6 +149,8 @@ impl ServeConfig {
         config.tenant = self.tenant;
         config.mllp = Some(self.mllp);
         config.http = Some(self.http);
+        config.rpc = (!self.rpc.is_empty()).then_some(self.rpc);
+        config.rpc_threads = self.rpc_threads;
         config.anchor_interval_seconds = self.anchor_interval_seconds;
         config.grace_ms = self.grace_ms;
         let runtime = &mut config.runtime;
@@ -182,9 +190,11 @@ mod tests {
         for text in ["colour = 1", "[runtime]\nshard = 1", "http = 1", "["] {
             assert!(ServeConfig::parse(text).is_err(), "{text}");
         }
-        let text = "http = \"127.0.0.1:1\"\n[runtime]\nshards = 4\n[ingest]\nbody_bytes_max = 9";
+        let text = "http = \"127.0.0.1:1\"\nrpc = \"127.0.0.1:2\"\n[runtime]\nshards = 4\n[ingest]\nbody_bytes_max = 9";
         let node = ServeConfig::parse(text).unwrap().node();
         assert_eq!(node.http.as_deref(), Some("127.0.0.1:1"));
+        assert_eq!(node.rpc.as_deref(), Some("127.0.0.1:2"));
+        assert_eq!(ServeConfig::default().node().rpc, None, "RPC is asked for");
         assert_eq!((node.runtime.shards, node.ingest.body_bytes_max), (4, 9));
     }
 }

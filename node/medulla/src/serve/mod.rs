@@ -29,6 +29,9 @@ pub(crate) struct ServeArguments {
     /// Address for HTTP; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Address for Cap'n Proto RPC; port 0 takes a free one [default: no RPC]
+    #[arg(long, value_name = "ADDR")]
+    rpc: Option<String>,
     /// Plain text without authentication, on loopback addresses only; never with real patients
     #[arg(long)]
     insecure_dev: bool,
@@ -46,6 +49,7 @@ impl ServeArguments {
         config.data = self.data.unwrap_or(config.data);
         config.mllp = self.mllp.unwrap_or(config.mllp);
         config.http = self.http.unwrap_or(config.http);
+        config.rpc = self.rpc.unwrap_or(config.rpc);
         config.insecure_dev |= self.insecure_dev;
         Ok(config)
     }
@@ -86,7 +90,11 @@ pub(crate) async fn run(arguments: ServeArguments, screen: Screen) -> Result<(),
 
 /// Where a node listens, in the form that programs read.
 pub(crate) fn addresses(node: &Node) -> String {
-    let named = [("mllp", node.mllp_address()), ("http", node.http_address())];
+    let named = [
+        ("mllp", node.mllp_address()),
+        ("http", node.http_address()),
+        ("rpc", node.rpc_address()),
+    ];
     let shown = named.iter().filter_map(|(name, address)| Some(format!("{name}={}", (*address)?)));
     shown.collect::<Vec<_>>().join(" ")
 }
@@ -100,7 +108,8 @@ fn check_transport(config: &ServeConfig) -> Result<(), Failure> {
             .to_owned();
         return Err(Failure::Usage { code, message });
     }
-    for address in [&config.mllp, &config.http] {
+    let rpc = (!config.rpc.is_empty()).then_some(&config.rpc);
+    for address in [&config.mllp, &config.http].into_iter().chain(rpc) {
         let resolved = address.to_socket_addrs();
         let mut resolved =
             resolved.map_err(|_| Failure::usage(format!("not an address: {address}")))?;
@@ -161,5 +170,11 @@ mod tests {
         assert_eq!(checked(true, "0.0.0.0:0", "127.0.0.1:0"), required);
         assert_eq!(checked(true, "127.0.0.1:0", "192.0.2.1:80"), required);
         assert_eq!(checked(true, "127.0.0.1", "127.0.0.1:0"), Some(None));
+        let config = ServeConfig {
+            insecure_dev: true,
+            rpc: "0.0.0.0:0".to_owned(),
+            ..ServeConfig::default()
+        };
+        assert!(check_transport(&config).is_err(), "RPC on loopback only, too");
     }
 }

@@ -7,6 +7,5 @@ mod hostile;
 mod objects;
 mod once;
 mod overload;
-mod schema;
 mod subscriptions;
 mod world;
