@@ -5,7 +5,7 @@ use crate::answer::{QueryAnswer, Value};
 use crate::audit::{self, Seen, refuse};
 use crate::collect::{Answered, Ranked};
 use crate::error::QueryError;
-use crate::limits::{QUERIES_IN_FLIGHT_MAX, QueryLimits};
+use crate::limits::{FILL_WAIT_MS, QUERIES_IN_FLIGHT_MAX, QueryLimits};
 use crate::plan::{Output, Query};
 use crate::scan::Scan;
 use crate::tree::{Cell, Moment, Row};
@@ -16,11 +16,15 @@ use chrono::{DateTime, Datelike};
 use schema_types::ids::{CommandId, EntityId, PrincipalId, SourceId, TenantId};
 use schema_types::live::{Holds, packed_date};
 use schema_types::time::{MICROS_PER_SECOND, Timestamp};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Queries that run in this process (LIM-1).
 static ROOM: Semaphore = Semaphore::const_new(QUERIES_IN_FLIGHT_MAX);
+
+/// Whether rows of older data are being made.
+static FILLING: AtomicBool = AtomicBool::new(false);
 
 /// Who asks, as the audit log names it.
 #[derive(Debug, Clone)]
@@ -101,6 +105,9 @@ async fn look(
     limits: QueryLimits,
 ) -> Result<QueryAnswer, QueryError> {
     let plan = &query.plan;
+    if !live::is_complete(&*runtime.snapshot().await?).await? {
+        fill(runtime).await;
+    }
     let snapshot = runtime.snapshot().await?;
     let version = snapshot.version();
     let complete = live::is_complete(&*snapshot).await?;
@@ -125,6 +132,22 @@ async fn look(
         truncated,
         complete,
     })
+}
+
+/// Has the rows of older data made in the background, once at a time, and waits a moment: with few
+/// or no such entities the answer is complete at once.
+async fn fill(runtime: &Runtime) {
+    if FILLING.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let runtime = runtime.clone();
+    let filling = tokio::spawn(async move {
+        if let Err(error) = live::fill(&runtime).await {
+            tracing::warn!(error = %error, "live rows of older data are not all made");
+        }
+        FILLING.store(false, Ordering::SeqCst);
+    });
+    let _goes_on = tokio::time::timeout(Duration::from_millis(FILL_WAIT_MS), filling).await;
 }
 
 fn moment(now: Timestamp) -> Moment {

@@ -33,6 +33,8 @@ pub const RETRY_AFTER_MS: u64 = 200;
 /// How long a query may take, in milliseconds: shorter than the age at which snapshots are
 /// refused, so that an answer is of one version.
 pub const DEADLINE_MS: u64 = 4_500;
+/// How long a first query waits for rows of older data, in milliseconds.
+pub const FILL_WAIT_MS: u64 = 250;
 /// Bytes of the query's text in an audit record.
 pub const AUDIT_TEXT_BYTES_MAX: usize = 1_024;
 

@@ -14,6 +14,7 @@ mod lookup;
 mod past;
 mod patients;
 mod quarantine;
+mod query;
 mod summary;
 mod timeline;
 mod timeline_text;
@@ -51,6 +52,7 @@ fn patient_routes() -> Router<Arc<App>> {
 
 fn other_routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/api/v1/query", get(query::get_query).post(query::post_query))
         .route("/api/v1/quarantine", get(quarantine::get_list))
         .route("/api/v1/quarantine/{id}", get(quarantine::get_item))
         .route("/api/v1/quarantine/{id}/replay", post(quarantine::post_replay))

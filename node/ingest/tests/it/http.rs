@@ -6,6 +6,7 @@ mod corpus;
 mod desk;
 mod devices;
 mod fhir;
+mod query;
 mod search;
 mod vitals;
 mod world;

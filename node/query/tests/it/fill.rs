@@ -1,14 +1,14 @@
 //! Entities from before there were live rows: found as soon as their rows are made, and until then
 //! answers say that they are not complete. Rows are made from what commands left behind.
 
-use crate::world::{NOW_SECONDS, World, patient, tenant};
+use crate::world::{NOW_SECONDS, World, patient};
 use actors_core::Envelope;
 use actors_patient::Patient;
 use actors_patient::command::{AdtReport, Command};
 use actors_runtime::{Attachments, live};
 use actors_store::keys::{self, Family};
 use actors_store::{KeyRange, Mutation};
-use schema_types::ids::{CommandId, EntityKind, MessageDigest, PrincipalId, SourceId};
+use schema_types::ids::{CommandId, MessageDigest, PrincipalId, SourceId};
 use schema_types::patient::{DemographicsPatch, FieldUpdate};
 use schema_types::time::Timestamp;
 
@@ -53,13 +53,29 @@ async fn missing_rows_are_made_once() {
         register(&world, &format!("p{number}")).await;
     }
     forget_rows(&world).await;
-    let answer = world.ask("age = 76").await.unwrap();
-    assert_eq!((answer.matched, answer.complete), (0, false));
-
+    let snapshot = world.runtime.snapshot().await.unwrap();
+    assert!(!live::is_complete(&*snapshot).await.unwrap());
     assert_eq!(live::fill(&world.runtime).await.unwrap(), 150);
     let answer = world.ask("age = 76").await.unwrap();
     assert_eq!((answer.matched, answer.scanned, answer.complete), (150, 150, true));
     assert_eq!(live::fill(&world.runtime).await.unwrap(), 0, "nothing is left to do");
+}
+
+#[tokio::test]
+async fn a_first_question_has_the_rows_made() {
+    let world = World::new().await;
+    register(&world, "a").await;
+    forget_rows(&world).await;
+    // Another test of this process may be filling, then the next question begins.
+    for _ in 0..10_000 {
+        let answer = world.ask("age = 76").await.unwrap();
+        if answer.complete {
+            assert_eq!(answer.matched, 1);
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("never complete");
 }
 
 #[tokio::test]
@@ -86,6 +102,4 @@ async fn damage_keeps_answers_incomplete() {
     world.commit(vec![Mutation::set(damaged, vec![9; 9])]).await;
     assert!(live::fill(&world.runtime).await.is_err());
     assert!(!world.ask("age > 0").await.unwrap().complete);
-    let rows = live::ranges(&tenant(), EntityKind::Patient, 1);
-    assert_eq!(rows.len(), 1);
 }
