@@ -34,7 +34,7 @@ pub fn validate(state: &State) -> Result<(), Violation> {
     }
     rule(state.measures.is_consistent(), "PAT-3", "the index does not agree with the values")?;
     for link in state.links.values() {
-        link.contributions.values().try_for_each(|values| check_values(values))?;
+        link.contributions.values().try_for_each(check_values)?;
     }
     let identifiers = &state.demographics.identifiers;
     rule(identifiers.is_sorted(), "PAT-6", "identifiers are not sorted")?;

@@ -12,6 +12,7 @@
 
 pub mod audit;
 mod bytes;
+mod canonical;
 mod common;
 pub mod device;
 mod error;

@@ -8,7 +8,7 @@ mod notice;
 mod person;
 mod state;
 
-use crate::bytes::{decode, encode};
+use crate::bytes::{decode, encode, encode_sized};
 use crate::error::WireError;
 use crate::patient_capnp as wire;
 use schema_types::clinical::Observation;
@@ -43,7 +43,9 @@ pub fn decode_resource_event(bytes: &[u8]) -> Result<Option<(Observation, Timest
 /// The canonical stored form of a state: equal states have equal bytes (DET-1).
 #[must_use]
 pub fn encode_state(state: &PatientState) -> Vec<u8> {
-    encode::<wire::patient_state::Owned>(|builder| state::write_state(builder, state))
+    encode_sized::<wire::patient_state::Owned>(state::draft_words(state), |builder| {
+        state::write_state(builder, state);
+    })
 }
 
 /// A state from its stored form.

@@ -8,7 +8,7 @@ use crate::evolve::scores::record;
 use crate::limits::{LATE_ALERT_MICROS_MAX, LATE_INSTANTS_MAX};
 use crate::person::person_at;
 use crate::view::{Newest, Timeline};
-use actors_risk::{Evaluation, History};
+use actors_risk::{Evaluation, Person};
 use schema_types::measure::Measure;
 use schema_types::patient::AlertCondition;
 use schema_types::score::{ScoreModel, ScoreResult, Scores};
@@ -138,6 +138,8 @@ enum News {
 struct Run<'a> {
     draft: &'a Draft<'a>,
     newest: Newest<'a>,
+    /// The person at the instant that was asked for last: mostly it is the same for all models.
+    person: (Timestamp, Person),
     found: Found,
 }
 
@@ -145,7 +147,16 @@ impl<'a> Run<'a> {
     fn of(draft: &'a Draft<'a>) -> Self {
         let found =
             Found { results: Vec::new(), current: draft.scores().clone(), news: Vec::new() };
-        Self { draft, newest: Newest::of(draft.view(Timeline::Present)), found }
+        let newest = Newest::of(draft.view(Timeline::Present));
+        let person = (Timestamp::MIN, person_at(draft.demographics(), Timestamp::MIN));
+        Self { draft, newest, person, found }
+    }
+
+    fn person(&mut self, at: Timestamp) -> Person {
+        if self.person.0 != at {
+            self.person = (at, person_at(self.draft.demographics(), at));
+        }
+        self.person.1
     }
 
     /// At late inputs: older than the result that was current before, which they never replace.
@@ -160,7 +171,10 @@ impl<'a> Run<'a> {
         late.retain(|at| *at < newest_before);
         late.drain(..late.len().saturating_sub(late_max));
         for at in late {
-            let Some(score) = evaluate(self.draft, model, &self.newest, at) else { continue };
+            let person = self.person(at);
+            let Some(score) = actors_risk::evaluate(model, &self.newest, at, &person) else {
+                continue;
+            };
             let result = score.result(false);
             let finding = finding(&score, &result);
             self.found.take(result);
@@ -175,12 +189,12 @@ impl<'a> Run<'a> {
             Cause::NewValues => Standing::Newest,
             Cause::Reinterpreted => Standing::Reinterpreted,
         };
-        let newest = self.newest.trigger(model);
-        if let Some(at) = newest
-            && let Some(score) = evaluate(self.draft, model, &self.newest, at)
-        {
-            self.found.take_if_changed(self.draft, &score, standing);
-            return;
+        if let Some(at) = self.newest.trigger(model) {
+            let person = self.person(at);
+            if let Some(score) = actors_risk::evaluate(model, &self.newest, at, &person) {
+                self.found.take_if_changed(self.draft, &score, standing);
+                return;
+            }
         }
         self.future(model);
         let was_known = self.draft.base.scores.contains_key(&model);
@@ -193,7 +207,8 @@ impl<'a> Run<'a> {
     fn future(&mut self, model: ScoreModel) {
         let view = self.draft.view(Timeline::Future);
         let Some(at) = view.newest_trigger(model) else { return };
-        if let Some(score) = evaluate(self.draft, model, &view, at) {
+        let person = self.person(at);
+        if let Some(score) = actors_risk::evaluate(model, &view, at, &person) {
             self.found.take_if_changed(self.draft, &score, Standing::Future);
         }
     }
@@ -228,15 +243,6 @@ impl Found {
             self.news.push(News::Found(finding, standing));
         }
     }
-}
-
-fn evaluate<'a>(
-    draft: &Draft<'_>,
-    model: ScoreModel,
-    history: &'a dyn History,
-    at: Timestamp,
-) -> Option<Evaluation<'a>> {
-    actors_risk::evaluate(model, history, at, &person_at(draft.demographics(), at))
 }
 
 /// What a result means for the alert of its model.

@@ -55,7 +55,7 @@ fn correction_and_withdrawal_change_scores() {
     world.observe(&id, vec![value("x", RATE, "135", 5)]);
     let minimum = |world: &World| {
         let state = world.state(&patient("p1"));
-        let score = state.scores[&ScoreModel::News2].clone();
+        let score = state.scores[&ScoreModel::News2];
         (score.minimum.to_string(), score.as_of)
     };
     assert_eq!(minimum(&world), ("3".into(), minute(5)));
@@ -94,7 +94,7 @@ fn pat_4_future_values_do_not_displace_present_ones() {
     let mut world = World::new();
     let id = patient("p1");
     world.observe(&id, vitals("now", 0, "16", "70"));
-    let present = world.state(&id).scores[&ScoreModel::News2].clone();
+    let present = world.state(&id).scores[&ScoreModel::News2];
     let at = TOLERANCE_MINUTES + 1;
     let outcome = world.observe(&id, vitals("later", at, "30", "140"));
     let state = world.state(&id);

@@ -40,7 +40,7 @@ fn missing_and_stale_are_not_zero() {
     let mut world = World::new();
     let id = patient("p1");
     world.observe(&id, vec![value("r", Measure::RespiratoryRate, "22", 0)]);
-    let score = world.state(&id).scores[&ScoreModel::News2].clone();
+    let score = world.state(&id).scores[&ScoreModel::News2];
     assert!(!score.complete && score.maximum > score.minimum);
     world.now = minute(13 * 60);
     world.observe(&id, vec![value("h", Measure::HeartRate, "80", 13 * 60)]);
@@ -56,7 +56,7 @@ fn late_values_are_judged_at_their_time() {
     let id = patient("p1");
     world.now = minute(60);
     world.observe(&id, vitals("new", 60, "16", "70"));
-    let current = world.state(&id).scores[&ScoreModel::News2].clone();
+    let current = world.state(&id).scores[&ScoreModel::News2];
     let outcome = world.observe(&id, vitals("late", 30, "30", "140"));
     let scores = recorded(&outcome.events, ScoreModel::News2);
     assert_eq!(scores.iter().map(|score| score.as_of).collect::<Vec<_>>(), [minute(30)]);
@@ -76,7 +76,7 @@ fn a_late_value_that_the_current_result_lacked_changes_it() {
     world.observe(&id, partial);
     assert!(!world.state(&id).scores[&ScoreModel::News2].complete);
     world.observe(&id, vec![value("late", Measure::RespiratoryRate, "22", 30)]);
-    let score = world.state(&id).scores[&ScoreModel::News2].clone();
+    let score = world.state(&id).scores[&ScoreModel::News2];
     assert!(score.complete);
     assert_eq!((score.as_of, score.minimum.to_string().as_str()), (minute(60), "2"));
 }

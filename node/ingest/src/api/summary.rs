@@ -139,9 +139,8 @@ fn scores(seen: &Seen<'_>) -> Vec<Value> {
     match &seen.scores {
         Some(scores) => scores.iter().map(score).collect(),
         None => {
-            let replay = |result| {
-                replayed(seen.state, result).unwrap_or_else(|| without_parts(result))
-            };
+            let replay =
+                |result| replayed(seen.state, result).unwrap_or_else(|| without_parts(result));
             let current = seen.state.scores.values();
             current.map(|result| score_of(&replay(result), result.complete)).collect()
         }

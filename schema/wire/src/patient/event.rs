@@ -19,7 +19,8 @@ use crate::error::WireError;
 use crate::patient_capnp as wire;
 use schema_types::clinical::Observation;
 use schema_types::ids::{EncounterId, EntityId, PrincipalId};
-use schema_types::patient::{AlertCondition, LinkRole, PatientEvent};
+use schema_types::measure::Measure;
+use schema_types::patient::{AlertCondition, LinkRole, MeasuredValue, PatientEvent};
 use schema_types::time::Timestamp;
 
 mirrored_enum!(strict link_role, read_link_role, LinkRole, wire::LinkRole, "link role",
@@ -40,11 +41,9 @@ pub(super) fn write_event(builder: wire::patient_event::Builder<'_>, event: &Pat
             write_movement(recorded.init_movement(), movement);
         }
         Event::ObservationRecorded { observation, recorded_at, future_dated, as_resource } => {
-            let mut recorded = builder.init_observation_recorded();
-            write_observation(recorded.reborrow().init_observation(), observation);
-            recorded.set_recorded_at_unix_micros(recorded_at.unix_micros());
-            recorded.set_is_future_dated(*future_dated);
-            recorded.set_is_resource(*as_resource);
+            let recorded = builder.init_observation_recorded();
+            let flags = (*future_dated, *as_resource);
+            write_observation_recorded(recorded, observation, *recorded_at, flags);
         }
         Event::ScoreRecorded { score } => write_score(builder.init_score_recorded(), score),
         Event::ScoresRecorded { results } => {
@@ -94,12 +93,32 @@ pub(super) fn write_event(builder: wire::patient_event::Builder<'_>, event: &Pat
             write_record_and_time(builder.init_link_removed(), other, *at);
         }
         Event::ContributionReceived { from, measure, value } => {
-            let mut received = builder.init_contribution_received();
-            write_entity(received.reborrow().init_from(), from);
-            received.set_measure(measure.number());
-            write_measured_value(received.init_value(), value);
+            write_contribution(builder.init_contribution_received(), from, *measure, value);
         }
     }
+}
+
+fn write_contribution(
+    mut builder: wire::contribution::Builder<'_>,
+    from: &EntityId,
+    measure: Measure,
+    value: &MeasuredValue,
+) {
+    write_entity(builder.reborrow().init_from(), from);
+    builder.set_measure(measure.number());
+    write_measured_value(builder.init_value(), value);
+}
+
+fn write_observation_recorded(
+    mut builder: wire::observation_recorded::Builder<'_>,
+    observation: &Observation,
+    recorded_at: Timestamp,
+    (future_dated, as_resource): (bool, bool),
+) {
+    write_observation(builder.reborrow().init_observation(), observation);
+    builder.set_recorded_at_unix_micros(recorded_at.unix_micros());
+    builder.set_is_future_dated(future_dated);
+    builder.set_is_resource(as_resource);
 }
 
 fn write_change<'a>(

@@ -18,7 +18,7 @@ use crate::common::{
 };
 use crate::error::WireError;
 use crate::patient_capnp as wire;
-use schema_types::history::Measures;
+use schema_types::history::{Measures, Series};
 use schema_types::ids::{EncounterId, EntityId};
 use schema_types::measure::Measure;
 use schema_types::patient::{Encounter, EncounterStatus, Link, PatientState};
@@ -28,6 +28,19 @@ use std::collections::BTreeMap;
 
 mirrored_enum!(strict encounter_status, read_encounter_status, EncounterStatus,
     wire::EncounterStatus, "encounter status", [Planned, Open, Discharged, Cancelled]);
+
+/// Words that the state of most patients does not exceed before it is canonical.
+pub(super) fn draft_words(state: &PatientState) -> u32 {
+    const BASE_WORDS: usize = 256;
+    const PART_WORDS: usize = 48;
+    const PARTS_MAX: usize = 100_000;
+    let contributed = state.links.values().flat_map(|link| link.contributions.values());
+    let values: usize = state.measures.values().chain(contributed).map(Series::len).sum();
+    let movements: usize = state.encounters.values().map(|stay| 1 + stay.movements.len()).sum();
+    let alerts = state.alerts.len() + state.resolved_alerts.len();
+    let parts = values + movements + alerts + state.resources.len() + state.devices.len();
+    u32::try_from(BASE_WORDS + PART_WORDS * parts.min(PARTS_MAX)).unwrap_or(u32::MAX)
+}
 
 pub(super) fn write_state(mut builder: wire::patient_state::Builder<'_>, state: &PatientState) {
     builder.set_registration(registration(state.registration));

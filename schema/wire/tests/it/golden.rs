@@ -48,7 +48,7 @@ fn published_bytes_decode_to_the_same_values() {
     }
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if name != WORDS && !names.contains(&name) {
+        if name.ends_with(".bin") && !names.contains(&name) {
             problems.push(format!("{name}: no sample has this name"));
         }
     }
