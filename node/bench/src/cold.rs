@@ -76,7 +76,6 @@ pub async fn recovery(world: &World, plan: &Plan) -> Result<Report, BenchError> 
     report.set("operations", 1);
     report.set("ready_seconds", seconds(node.ready_micros));
     report.set("first_answer_seconds", seconds(answered));
-    report.set("recovered_records", metric(&node, "medulla_store_recovered_records").await?);
     report.set("errors", 0);
     Ok(report)
 }

@@ -149,3 +149,69 @@ async fn drive<C: Caller>(
     }
     (caller, observed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    /// The time of the paused test runtime.
+    struct TestClock(Instant);
+
+    impl Clock for TestClock {
+        fn wall_unix_micros(&self) -> i64 {
+            0
+        }
+
+        fn monotonic_micros(&self) -> u64 {
+            u64::try_from(self.0.elapsed().as_micros()).unwrap()
+        }
+    }
+
+    /// Answers at once, but for one call that takes a tenth of a second, and every hundredth call,
+    /// which fails.
+    struct Stalling {
+        calls: u64,
+    }
+
+    impl Caller for Stalling {
+        async fn call(&mut self) -> Result<u32, String> {
+            self.calls += 1;
+            let pause_ms = if self.calls == 500 { 100 } else { 1 };
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            if self.calls.is_multiple_of(100) { Err("MED-1".to_owned()) } else { Ok(3) }
+        }
+    }
+
+    async fn stalled(pace: Pace) -> Loaded<Stalling, u64> {
+        let clock: Arc<dyn Clock> = Arc::new(TestClock(Instant::now()));
+        let span = Span { warm_up_micros: 200_000, micros: 1_000_000 };
+        let sampled = Arc::clone(&clock);
+        let sample = move || sampled.monotonic_micros();
+        run(vec![Stalling { calls: 0 }], &clock, pace, span, sample).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_loop_charges_a_stall_to_all_who_waited() {
+        let closed = stalled(Pace::Closed).await.observed;
+        assert!(closed.quantile(0.99) < 10_000, "one call was slow: {}", closed.quantile(0.99));
+        // 500 a second with 1 to 2 ms each: the stall makes fifty late, each a little less.
+        let open = stalled(Pace::Open { rate: 500 }).await.observed;
+        assert!(open.quantile(0.5) < 10_000, "{}", open.quantile(0.5));
+        assert!(open.quantile(0.95) > 50_000, "{}", open.quantile(0.95));
+        assert!(open.longest() >= 98_000, "{}", open.longest());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_ends_within_the_span_counts() {
+        let loaded = stalled(Pace::Open { rate: 500 }).await;
+        let calls = loaded.callers[0].calls;
+        assert!(calls >= 590, "the schedule is kept from the first request on: {calls}");
+        let counted = loaded.observed.calls() + loaded.observed.failures();
+        assert!((490..=510).contains(&counted), "{counted} of {calls}");
+        assert_eq!(loaded.observed.operations, 3 * loaded.observed.calls());
+        assert_eq!(loaded.observed.errors.keys().collect::<Vec<_>>(), ["MED-1"]);
+        let (before, after) = loaded.samples;
+        assert!(before >= 200_000 && after - before >= 1_000_000, "{before} {after}");
+    }
+}

@@ -54,7 +54,8 @@ pub async fn run(world: &World, plan: &Plan) -> Result<Report, BenchError> {
     let mut recovered = None;
     for number in 1..=LOOKS_MAX {
         let now = phase(world, plan, &own, (SURGE_CALLERS, half, look)).await;
-        if now.observed.quantile(0.99) <= normal && now.observed.failures() == 0 {
+        let is_normal = now.observed.quantile(0.99) <= normal && now.observed.failures() == 0;
+        if now.observed.calls() > 0 && is_normal {
             recovered = Some(rounded(as_float(number * LOOK_MICROS) / 1e6));
             break;
         }
