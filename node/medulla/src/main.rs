@@ -12,7 +12,7 @@ mod screen;
 mod serve;
 
 use clap::{Parser, Subcommand};
-use commands::{alert, audit, bench, cluster, device, doctor, facility, patient, quarantine};
+use commands::{alert, audit, bench, cluster, device, doctor, facility, patient, quarantine, query};
 use failure::Failure;
 use screen::Screen;
 use std::io::IsTerminal;
@@ -45,6 +45,7 @@ enum Command {
     Alert(alert::AlertCommand),
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    Query(query::QueryArguments),
     #[command(subcommand)]
     Facility(facility::FacilityCommand),
     #[command(subcommand)]
@@ -70,6 +71,7 @@ impl Command {
             | Self::Patient(_)
             | Self::Alert(_)
             | Self::Quarantine(_)
+            | Self::Query(_)
             | Self::Facility(_)
             | Self::Device(_)
             | Self::Shard(_)
@@ -118,6 +120,7 @@ fn run(command: Command, screen: Screen) -> Result<(), Failure> {
             Command::Patient(command) => Box::pin(patient::run(command, screen)).await,
             Command::Alert(command) => Box::pin(alert::run(command, screen)).await,
             Command::Quarantine(command) => Box::pin(quarantine::run(command, screen)).await,
+            Command::Query(arguments) => Box::pin(query::run(arguments, screen)).await,
             Command::Facility(command) => Box::pin(facility::run(command, screen)).await,
             Command::Device(command) => Box::pin(device::run(command, screen)).await,
             Command::Shard(command) => Box::pin(cluster::shard(command, screen)).await,

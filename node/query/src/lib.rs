@@ -1,5 +1,6 @@
 //! Live queries over all entities of a kind: filter, group, aggregate and top-n over their live
-//! rows, at one version of the store, without waking anybody (`deploy/decisions/010-live-query.md`).
+//! rows, at one version of the store, without waking anybody (see
+//! `deploy/decisions/010-live-query.md`).
 //!
 //! The text is parsed by `sqlparser` and compiled to typed trees that read single columns of raw
 //! rows. Every query has exactly one audit record before its answer is given (AUD-1, ACK-1).

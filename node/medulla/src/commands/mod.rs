@@ -11,4 +11,5 @@ pub(crate) mod facility;
 pub(crate) mod patient;
 pub(crate) mod patient_view;
 pub(crate) mod quarantine;
+pub(crate) mod query;
 pub(crate) mod words;
