@@ -7,5 +7,7 @@ mod hostile;
 mod objects;
 mod once;
 mod overload;
+mod python;
+mod schema;
 mod subscriptions;
 mod world;

@@ -132,10 +132,7 @@ pub(crate) fn potassium(tenths: i64, seconds: i64) -> NewObservation {
 }
 
 /// Speaks the protocol itself: for what the client crate keeps from happening.
-pub(crate) async fn raw<T, F>(
-    address: SocketAddr,
-    work: impl FnOnce(gateway::Client) -> F,
-) -> T
+pub(crate) async fn raw<T, F>(address: SocketAddr, work: impl FnOnce(gateway::Client) -> F) -> T
 where
     F: Future<Output = T>,
 {
