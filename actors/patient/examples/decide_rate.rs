@@ -2,7 +2,6 @@
 //! and the memory of the state. Prints CPU time, which other work on the machine disturbs less than
 //! it does elapsed time; run with `--release` on Linux. No thresholds here.
 #![expect(clippy::print_stdout, reason = "a measurement prints times")]
-#![expect(unsafe_code, reason = "counting what is allocated needs the allocator's trait")]
 
 use actors_core::{Context, Entity};
 use actors_patient::command::ObservationReport;
@@ -20,42 +19,11 @@ use schema_types::patient::{
 use schema_types::phi::Phi;
 use schema_types::quantity::Quantity;
 use schema_types::time::{MICROS_PER_SECOND, Timestamp};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-static HELD: AtomicU64 = AtomicU64::new(0);
-static CALLS: AtomicU64 = AtomicU64::new(0);
-
-struct Counting;
-
-/// Bytes that the allocator of the C library really uses for a request.
-const fn used(bytes: usize) -> u64 {
-    let with_header = bytes + 8;
-    (if with_header < 32 { 32 } else { with_header.next_multiple_of(16) }) as u64
-}
-
-// SAFETY: every call is handed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(used(layout.size()), Ordering::Relaxed);
-        CALLS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(used(layout.size()), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const ROUNDS: u64 = 100_000;
 const CHUNK: u64 = 200;
+const STATES: u64 = 20_000;
 const VITALS: [(Measure, &str); 10] = [
     (Measure::HeartRate, "78"),
     (Measure::RespiratoryRate, "16"),
@@ -175,25 +143,39 @@ fn cpu_nanos() -> u64 {
 
 /// Times `ROUNDS` rounds in chunks, each with fresh input that is not timed.
 fn per_round<T>(what: &str, mut input: impl FnMut() -> Vec<T>, mut work: impl FnMut(T)) {
-    let (mut nanos, mut calls) = (0, 0);
+    let mut nanos = 0;
     for _ in 0..ROUNDS / CHUNK {
         let input = input();
-        let (calls_before, begun) = (CALLS.load(Ordering::Relaxed), cpu_nanos());
+        let begun = cpu_nanos();
         input.into_iter().for_each(&mut work);
         nanos += cpu_nanos() - begun;
-        calls += CALLS.load(Ordering::Relaxed) - calls_before;
     }
-    println!("{what:<32} {:>6} ns {:>4} allocations", nanos / ROUNDS, calls / ROUNDS);
+    println!("{what:<32} {:>6} ns", nanos / ROUNDS);
 }
 
-fn main() {
-    let entity = EntityId::new(TenantId::new("default"), EntityKind::Patient, "OHG.700001");
-    let before = HELD.load(Ordering::Relaxed);
+/// Memory of this process in bytes, as Linux counts pages.
+fn resident_bytes() -> u64 {
+    let counted = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = counted.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(0_u64) * 4096
+}
+
+/// A patient with ten vital signs, each told by a message of its own.
+fn with_vitals(entity: EntityId) -> Bench {
     let mut bench = Bench { entity, state: State::default(), sequence: 0 };
     for (number, (measure, value)) in (0..).zip(VITALS) {
         bench.take(report(observation(measure, value, number)), number);
     }
-    let held = HELD.load(Ordering::Relaxed) - before + size_of::<State>() as u64;
+    bench
+}
+
+fn main() {
+    let entity = EntityId::new(TenantId::new("default"), EntityKind::Patient, "OHG.700001");
+    let before = resident_bytes();
+    let states: Vec<State> = (0..STATES).map(|_| with_vitals(entity.clone()).state).collect();
+    let held = resident_bytes().saturating_sub(before) / STATES;
+    drop(states);
+    let mut bench = with_vitals(entity);
     let encoded = Patient::encode_state(&bench.state).len();
     println!("state with ten vitals: {held} bytes in memory, {encoded} bytes stored");
 

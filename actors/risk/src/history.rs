@@ -23,7 +23,7 @@ pub trait History {
     ) -> Box<dyn Iterator<Item = &MeasuredValue> + '_>;
 }
 
-/// Values per measure, each series oldest first, as `PatientState::measures` holds them; every value
+/// Values per measure, each series oldest first, as `PatientState::measures` holds them; every one
 /// counts as usable. Of two values of one instant the later one in the list is the newest.
 impl History for BTreeMap<Measure, VecDeque<MeasuredValue>> {
     fn newest(&self, measure: Measure, as_of: Timestamp) -> Option<&MeasuredValue> {

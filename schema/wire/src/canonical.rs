@@ -1,6 +1,6 @@
-//! Canonical form and packing of a message in one segment, each in one pass over words. Cap'n Proto's
-//! own functions do the same for any message through its arenas, at several times the cost; the
-//! tests hold both to the same bytes. Nothing here knows what a message means.
+//! Canonical form and packing of a message in one segment, each in one pass over words. Cap'n
+//! Proto's own functions do the same for any message through its arenas, at several times the
+//! cost; the tests hold both to the same bytes. Nothing here knows what a message means.
 
 use crate::limits::WORD_BYTES;
 

@@ -1,4 +1,4 @@
-//! Golden bytes: what was published decodes to the same value for ever, and the newest version of it
+//! Golden bytes: what was published decodes to the same value for ever, and its newest version
 //! comes back as the same bytes. Files are only added: set `MEDULLA_UPDATE_GOLDEN` to write those
 //! that are missing, and a next version where the stored form is another than published.
 
