@@ -18,6 +18,15 @@ pub enum Better {
     Less,
 }
 
+impl Better {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::More => "more",
+            Self::Less => "less",
+        }
+    }
+}
+
 /// One goal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
@@ -146,7 +155,7 @@ impl All {
                 "run": judged.goal.run,
                 "figure": judged.goal.figure,
                 "goal": judged.goal.wanted,
-                "better": match judged.goal.better { Better::More => "more", Better::Less => "less" },
+                "better": judged.goal.better.word(),
                 "measured": judged.measured,
                 "ratio": judged.ratio.map(rounded),
                 "met": judged.is_met(),

@@ -178,7 +178,8 @@ mod tests {
         async fn call(&mut self) -> Result<u32, String> {
             self.calls += 1;
             let pause_ms = if self.calls == 500 { 100 } else { 1 };
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            let pause = Duration::from_millis(pause_ms);
+            assert!(tokio::time::timeout(pause, std::future::pending::<()>()).await.is_err());
             if self.calls.is_multiple_of(100) { Err("MED-1".to_owned()) } else { Ok(3) }
         }
     }

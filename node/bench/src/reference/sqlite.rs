@@ -1,6 +1,6 @@
 //! SQLite as it is set up when it must not lose anything: write-ahead log, `synchronous=FULL`, one
-//! writer, statements prepared once for 256 observations in a transaction, each one event and one audit
-//! row of the sizes that the node writes. It scores nothing and checks nothing.
+//! writer, 256 observations in a transaction with statements prepared once for it, each one event
+//! and one audit row of the sizes that the node writes. It scores nothing and checks nothing.
 
 use super::{RowBytes, Work};
 use crate::error::BenchError;
