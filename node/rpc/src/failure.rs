@@ -63,10 +63,11 @@ impl Failure {
 
 impl From<SubmitError> for Failure {
     fn from(error: SubmitError) -> Self {
-        let retry_after_ms = match &error {
-            SubmitError::Overloaded { retry_after_ms, .. } => *retry_after_ms,
-            other if other.is_transient() => RETRY_AFTER_MS,
-            _ => 0,
+        let hint_ms = if error.is_transient() { RETRY_AFTER_MS } else { 0 };
+        let retry_after_ms = if let SubmitError::Overloaded { retry_after_ms, .. } = &error {
+            *retry_after_ms
+        } else {
+            hint_ms
         };
         Self { code: error.code(), message: Cow::Owned(error.to_string()), retry_after_ms }
     }
@@ -77,10 +78,7 @@ impl From<Failure> for capnp::Error {
     fn from(failure: Failure) -> Self {
         let Failure { code, message, retry_after_ms } = failure;
         let reason = format!("{code} retryAfterMs={retry_after_ms}: {message}");
-        match code {
-            ErrorCode::Overloaded => Self::overloaded(reason),
-            _ => Self::failed(reason),
-        }
+        if code == ErrorCode::Overloaded { Self::overloaded(reason) } else { Self::failed(reason) }
     }
 }
 

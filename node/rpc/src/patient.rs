@@ -62,10 +62,8 @@ pub(crate) async fn state(
     patient: &EntityId,
 ) -> Result<Box<PatientState>, Failure> {
     let read = Command::Read(Read::State);
-    match service.ask::<Patient>(&access.caller, patient.clone(), read).await? {
-        Reply::State(state) => Ok(state),
-        _ => Err(Failure::unexpected()),
-    }
+    let reply = service.ask::<Patient>(&access.caller, patient.clone(), read).await?;
+    if let Reply::State(state) = reply { Ok(state) } else { Err(Failure::unexpected()) }
 }
 
 async fn explain(
@@ -83,10 +81,8 @@ async fn explain(
         }
     };
     let read = Command::Read(Read::Explain { model, as_of });
-    match service.ask::<Patient>(caller, patient.clone(), read).await? {
-        Reply::Explained(explanations) => Ok(explanations),
-        _ => Err(Failure::unexpected()),
-    }
+    let reply = service.ask::<Patient>(caller, patient.clone(), read).await?;
+    if let Reply::Explained(found) = reply { Ok(found) } else { Err(Failure::unexpected()) }
 }
 
 impl patient::Server for PatientServer {
@@ -102,7 +98,7 @@ impl patient::Server for PatientServer {
         let stated = (params.get_observation()?, command_id);
         let taken = observe::take(service, &self.access, &self.patient, stated);
         let work = observe::observe(service, &self.access, (self.patient.clone(), taken));
-        let done = service.within(params.get_deadline_ms(), work).await?;
+        let done = Box::pin(service.within(params.get_deadline_ms(), work)).await?;
         done.write(results.get().init_receipt());
         Ok(())
     }

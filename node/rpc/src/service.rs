@@ -158,13 +158,18 @@ impl Service {
         (entity, action, operation): (EntityId, AuditAction, &str),
         failure: Failure,
     ) -> Failure {
-        let outcome = match failure.code {
+        let is_denied = matches!(
+            failure.code,
             ErrorCode::CapabilityRefused
-            | ErrorCode::CapabilityExpired
-            | ErrorCode::CapabilityRevoked
-            | ErrorCode::LoginRefused
-            | ErrorCode::PurposeRefused => AuditOutcome::Denied(failure.code),
-            other => AuditOutcome::Rejected(other),
+                | ErrorCode::CapabilityExpired
+                | ErrorCode::CapabilityRevoked
+                | ErrorCode::LoginRefused
+                | ErrorCode::PurposeRefused
+        );
+        let outcome = if is_denied {
+            AuditOutcome::Denied(failure.code)
+        } else {
+            AuditOutcome::Rejected(failure.code)
         };
         match self.audit(caller, entity, (action, operation, outcome)).await {
             Ok(()) => failure,

@@ -176,7 +176,7 @@ impl session::Server for SessionServer {
             work.push(async move {
                 let (patient, taken) = taken?;
                 let one = observe::observe(service, &this.access, (patient, taken));
-                service.within(deadline_ms, one).await
+                Box::pin(service.within(deadline_ms, one)).await
             });
         }
         let done = join_all(work).await;

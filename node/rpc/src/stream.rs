@@ -86,9 +86,8 @@ async fn settle(
     let mut tries = 0;
     loop {
         tries += 1;
-        let again = taken.as_ref().map(Clone::clone).map_err(Clone::clone);
-        let one = observe::observe(service, access, (patient.clone(), again));
-        match service.within(0, one).await {
+        let one = observe::observe(service, access, (patient.clone(), taken.clone()));
+        match Box::pin(service.within(0, one)).await {
             Err(failure) if failure.code == ErrorCode::Overloaded && tries < TRIES_MAX => {
                 let wait = Duration::from_millis(failure.retry_after_ms.max(RETRY_AFTER_MS));
                 tokio::time::sleep(wait).await;

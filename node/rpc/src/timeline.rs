@@ -68,14 +68,13 @@ pub(crate) fn items_of(record: &JournalRecord, events: Vec<Event>) -> Vec<Item> 
     });
     let mut items = Vec::new();
     for (sequence, event) in kept {
-        match event {
-            Event::ScoresRecorded { results } => {
-                items.extend((0..).zip(results).map(|(place, result)| {
-                    let event = Event::ScoresRecorded { results: vec![result] };
-                    Item { sequence, place, recorded_at, event }
-                }));
-            }
-            event => items.push(Item { sequence, place: 0, recorded_at, event }),
+        if let Event::ScoresRecorded { results } = event {
+            items.extend((0..).zip(results).map(|(place, result)| {
+                let event = Event::ScoresRecorded { results: vec![result] };
+                Item { sequence, place, recorded_at, event }
+            }));
+        } else {
+            items.push(Item { sequence, place: 0, recorded_at, event });
         }
     }
     items

@@ -19,7 +19,7 @@ use schema_types::ids::EntityId;
 use schema_types::patient::{Alert, AlertCondition, EncounterStatus, PatientState};
 use schema_wire::rpc_capnp as wire;
 use std::sync::Arc;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast;
 
 /// Which patients are wanted.
 #[derive(Debug, Clone, Default)]
@@ -114,10 +114,7 @@ impl AlertSource {
 
     /// Takes what is told; waits for the first only.
     async fn listen(&mut self) -> Result<Vec<Item>, Failure> {
-        let mut told = match self.told.recv().await {
-            Ok(told) => Some(told),
-            Err(RecvError::Lagged(_) | RecvError::Closed) => None,
-        };
+        let mut told = self.told.recv().await.ok();
         let mut items = Vec::new();
         while let Some(one) = told {
             match one {

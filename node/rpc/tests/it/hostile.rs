@@ -18,7 +18,7 @@ fn words(words: &[u64]) -> Vec<u8> {
 
 /// A struct pointer: offset in words, data words, pointer words.
 const fn pointer(offset: i32, data: u64, pointers: u64) -> u64 {
-    (((offset as u32) << 2) as u64) | (data << 32) | (pointers << 48)
+    ((offset.cast_unsigned() << 2) as u64) | (data << 32) | (pointers << 48)
 }
 
 /// Root, then the rest; as one message.
