@@ -190,8 +190,9 @@ mod tests {
         for text in ["colour = 1", "[runtime]\nshard = 1", "http = 1", "["] {
             assert!(ServeConfig::parse(text).is_err(), "{text}");
         }
-        let text = "http = \"127.0.0.1:1\"\nrpc = \"127.0.0.1:2\"\n[runtime]\nshards = 4\n[ingest]\nbody_bytes_max = 9";
-        let node = ServeConfig::parse(text).unwrap().node();
+        let addresses = "http = \"127.0.0.1:1\"\nrpc = \"127.0.0.1:2\"\n";
+        let text = format!("{addresses}[runtime]\nshards = 4\n[ingest]\nbody_bytes_max = 9");
+        let node = ServeConfig::parse(&text).unwrap().node();
         assert_eq!(node.http.as_deref(), Some("127.0.0.1:1"));
         assert_eq!(node.rpc.as_deref(), Some("127.0.0.1:2"));
         assert_eq!(ServeConfig::default().node().rpc, None, "RPC is asked for");
