@@ -285,7 +285,7 @@ impl<E: Entity> Decider<E> {
         let Decision { events, effects, reply, audit: note } = decision;
         debug_assert!(effects.len() <= SENDS_PER_COMMAND_MAX || events.len() > 1);
         if self.timers.is_none() && rows::touches_timers(&effects) {
-            self.timers = Some(rows::load_timers(node, self.entity()).await?);
+            self.timers = Some(Box::pin(rows::load_timers(node, self.entity())).await?);
         }
         let entity = self.entity().clone();
         let mut builder = RowBuilder::new(&entity, node.shards, self.sequence + 1);
@@ -300,7 +300,9 @@ impl<E: Entity> Decider<E> {
             builder.archive(digest, raw);
         }
         let (mut mutations, staged, outbox) = builder.finish();
-        blob::stage(&node.store, staged).await?;
+        if !staged.is_empty() {
+            Box::pin(blob::stage(&node.store, staged)).await?;
+        }
 
         for event in &events {
             E::evolve(&mut self.state, event);

@@ -29,7 +29,7 @@ const PARTS: usize = 64;
 pub(crate) struct Slot<E: Entity> {
     pub(crate) residency: Arc<Residency>,
     actor: OnceCell<ActorRef<EntityMessage<E>>>,
-    /// The turn of the passivator in which moka last heard of a use.
+    /// The sweep of the passivator in which moka last heard of a use.
     used_in_turn: AtomicU32,
 }
 
@@ -43,7 +43,8 @@ pub struct Directory<E: Entity> {
     /// Whom moka evicted: candidates for sleep.
     evicted: Mutex<Option<mpsc::Receiver<EntityId>>>,
     policy: Cache<EntityId, ()>,
-    /// Counts turns of the passivator: moka is told of a use once a turn, not at each message.
+    /// Counts sweeps of the passivator, one in 5 s: moka is told of a use once between two, not at
+    /// each message.
     turn: AtomicU32,
 }
 
@@ -146,6 +147,13 @@ impl<E: Entity> Directory<E> {
     }
 }
 
+impl<E: Entity> Slot<E> {
+    /// The entity's actor, if it runs.
+    pub(crate) fn running(&self) -> Option<&ActorRef<EntityMessage<E>>> {
+        if self.residency.has_failed() { None } else { self.actor.get() }
+    }
+}
+
 impl<E: HostedEntity> Slot<E> {
     /// The entity's actor, started from the store if it does not run. One starter at a time.
     pub(crate) async fn actor(
@@ -209,7 +217,9 @@ pub(crate) async fn passivate<E: HostedEntity>(node: Arc<NodeInner>) {
     let Some(mut evicted) = taken else { return };
     let mut turn = 0_u32;
     while node.wait_ms(TURN_MS).await {
-        directory.turn.fetch_add(1, Ordering::Relaxed);
+        if turn.is_multiple_of(SWEEP_TURNS) {
+            directory.turn.fetch_add(1, Ordering::Relaxed);
+        }
         directory.policy.run_pending_tasks();
         while let Ok(entity) = evicted.try_recv() {
             let key = (entity.hash(), entity.clone());

@@ -110,8 +110,31 @@ impl NodeInner {
         let entity = envelope.entity.clone();
         let places = Places { entity: None, _node: permit };
         let submission = Submission { envelope, attachments, reply, places };
-        self.hand_over(&entity, EntityMessage::<E>::Submit(Box::new(submission))).await?;
+        let message = EntityMessage::<E>::Submit(Box::new(submission));
+        if let Some(message) = self.try_hand_over(&entity, message)? {
+            // Rare and large: on the heap, so that the usual way stays small.
+            Box::pin(self.hand_over(&entity, message)).await?;
+        }
         self.await_outcome(settled).await
+    }
+
+    /// The usual case of [`NodeInner::hand_over`]: the actor runs. Gives the message back if not.
+    fn try_hand_over<E: HostedEntity>(
+        &self,
+        entity: &EntityId,
+        mut message: EntityMessage<E>,
+    ) -> Result<Option<EntityMessage<E>>, SubmitError> {
+        let entered = E::directory(self).enter(entity, self.config.entity_in_flight_max);
+        let (slot, place) = entered.inspect_err(|_| self.metrics.commands_overloaded.add(1))?;
+        let Some(actor) = slot.running() else { return Ok(Some(message)) };
+        message.set_place(place);
+        match actor.send_message(message) {
+            Ok(()) => Ok(None),
+            Err(MessagingErr::SendErr(returned)) => Ok(Some(returned)),
+            Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => {
+                Err(SubmitError::EntityFailed)
+            }
+        }
     }
 
     async fn await_outcome<R>(

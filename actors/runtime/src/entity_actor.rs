@@ -80,8 +80,9 @@ impl<E: Entity> Actor for EntityActor<E> {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             EntityMessage::Submit(submission) => resident.submit(*submission).await,
-            EntityMessage::Prepare(preparation) => resident.prepare(*preparation).await,
-            EntityMessage::Rest(done) => resident.rest(done).await,
+            // What is rare is on the heap, so that the usual message needs little room.
+            EntityMessage::Prepare(preparation) => Box::pin(resident.prepare(*preparation)).await,
+            EntityMessage::Rest(done) => Box::pin(resident.rest(done)).await,
             #[cfg(test)]
             EntityMessage::Crash => panic!("crashed by a test"),
         }
@@ -92,9 +93,13 @@ impl<E: Entity> Actor for EntityActor<E> {
 impl<E: Entity> Resident<E> {
     /// Drops speculative state that a failed commit made void.
     async fn refresh(&mut self) -> Result<(), SubmitError> {
-        if !self.residency.is_discarded(self.decider.generation) {
-            return Ok(());
+        if self.residency.is_discarded(self.decider.generation) {
+            Box::pin(self.reload()).await?;
         }
+        Ok(())
+    }
+
+    async fn reload(&mut self) -> Result<(), SubmitError> {
         // Units of the void state that still wait fail by themselves; then the store is current.
         self.residency.units_settled().await;
         let snapshot = self.node.store.begin().await?;

@@ -13,17 +13,16 @@ use bytes::Bytes;
 use schema_types::ids::{EntityId, EntityKind, TenantId};
 use schema_types::live::ROW_VERSION;
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::LazyLock;
 
 /// How the tuple form of a whole number without bytes begins.
 const ZERO_CODE: u8 = 0x14;
 
 /// Rows of another version of the layout are under another name, so both never mix.
-fn index_name() -> String {
-    format!("live{ROW_VERSION}")
-}
+static INDEX_NAME: LazyLock<String> = LazyLock::new(|| format!("live{ROW_VERSION}"));
 
 fn of_kind(tenant: &TenantId, kind: EntityKind) -> TupleWriter {
-    keys::index(&index_name(), tenant.as_str()).unsigned(u64::from(kind.number()))
+    keys::index(&INDEX_NAME, tenant.as_str()).unsigned(u64::from(kind.number()))
 }
 
 /// The key of an entity's live row: ordered by tenant, kind and hash.

@@ -227,9 +227,7 @@ pub(crate) fn index_key(entity: &EntityId, entry: &IndexEntry) -> Bytes {
             .unsigned(kind)
             .text(entity.key())
             .finish(),
-        IndexEntry::Resource { resource_type, id } => {
-            resource_index_key(entity, resource_type, id)
-        }
+        IndexEntry::Resource { resource_type, id } => resource_index_key(entity, resource_type, id),
         IndexEntry::Observation { id } => resource_index_key(entity, "Observation", id.as_str()),
         IndexEntry::OpenAlerts => {
             keys::index("open-alerts", tenant).unsigned(kind).text(entity.key()).finish()

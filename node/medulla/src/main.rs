@@ -12,12 +12,19 @@ mod screen;
 mod serve;
 
 use clap::{Parser, Subcommand};
-use commands::{alert, audit, bench, cluster, device, doctor, facility, patient, quarantine, query};
+use commands::{
+    alert, audit, bench, cluster, device, doctor, facility, patient, quarantine, query,
+};
 use failure::Failure;
 use screen::Screen;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+
+/// The hot path allocates small things on one thread and frees them on another, which the system's
+/// allocator does slowly (`deploy/decisions/011-hot-path.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A healthcare data platform as a cluster of supervised actors
 #[derive(Debug, Parser)]

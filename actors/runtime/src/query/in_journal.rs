@@ -82,10 +82,7 @@ pub(super) async fn join(
 }
 
 /// The versions of resources that the events of one journal row are.
-async fn recorded(
-    snapshot: &dyn Snapshot,
-    row: &[u8],
-) -> Result<Vec<StoredResource>, SubmitError> {
+async fn recorded(snapshot: &dyn Snapshot, row: &[u8]) -> Result<Vec<StoredResource>, SubmitError> {
     let damaged = |error: schema_wire::WireError| SubmitError::Damaged { place: error.to_string() };
     let content = blob::unpack(snapshot, row).await?;
     let record = schema_wire::journal::decode_record(&content).map_err(damaged)?;
