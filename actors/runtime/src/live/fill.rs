@@ -1,7 +1,7 @@
 //! Rows for entities from before there were live rows: made in the background from snapshot and
 //! journal, without waking anybody. A meta key says that every entity has its row.
 
-use super::{index_name, row_key};
+use super::{INDEX_NAME, row_key};
 use crate::audit_log::entity_ref;
 use crate::error::SubmitError;
 use crate::load;
@@ -22,7 +22,7 @@ const BATCH_ENTITIES: usize = 64;
 const ATTEMPTS_MAX: usize = 5;
 
 fn done_key() -> Bytes {
-    keys::meta(&format!("{}-complete", index_name()))
+    keys::meta(&format!("{}-complete", *INDEX_NAME))
 }
 
 /// Whether every entity with a journal has its live row, if it is to have one.
