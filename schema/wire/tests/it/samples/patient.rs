@@ -213,18 +213,10 @@ fn recorded_events() -> Vec<Named<PatientEvent>> {
     };
     let movement = movements().into_iter().nth(1).unwrap();
     let encounter = EncounterId::new("V0004711");
-    let as_resource = match observation_event(heart_rate(), false) {
-        PatientEvent::ObservationRecorded { observation, recorded_at, future_dated, .. } => {
-            let as_resource = true;
-            PatientEvent::ObservationRecorded {
-                observation,
-                recorded_at,
-                future_dated,
-                as_resource,
-            }
-        }
-        other => other,
-    };
+    let mut kept = observation_event(heart_rate(), false);
+    if let PatientEvent::ObservationRecorded { as_resource, .. } = &mut kept {
+        *as_resource = true;
+    }
     let mut events = vec![
         ("patient-event-demographics-stated", stated),
         ("patient-event-demographics-cleared", cleared),
@@ -234,7 +226,7 @@ fn recorded_events() -> Vec<Named<PatientEvent>> {
         ("patient-event-observation-full", observation_event(creatinine(), true)),
         ("patient-event-score-recorded", PatientEvent::ScoreRecorded { score: news2() }),
         ("patient-event-scores-recorded", scores_recorded()),
-        ("patient-event-observation-as-resource", as_resource),
+        ("patient-event-observation-as-resource", kept),
         ("patient-event-resource-stored", PatientEvent::ResourceStored { meta: condition_meta() }),
         ("patient-event-resource-deleted", PatientEvent::ResourceStored { meta: deleted_meta() }),
     ];
