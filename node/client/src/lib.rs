@@ -14,6 +14,7 @@ pub mod observation;
 mod read;
 mod stream;
 mod subscriber;
+pub mod transport;
 mod worker;
 
 pub use client::Client;

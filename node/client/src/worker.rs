@@ -6,10 +6,11 @@ use crate::error::ClientError;
 use crate::limits::{
     BACKOFF_MS_MAX, CALLS_IN_FLIGHT_MAX, CONNECT_MS_MAX, MESSAGE_WORDS_MAX, PATIENTS_HELD_MAX,
 };
+use crate::transport::gather;
 use capnp::message::ReaderOptions;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp, twoparty};
 use futures::future::LocalBoxFuture;
-use futures::io::{BufReader, BufWriter};
+use futures::io::BufReader;
 use schema_wire::rpc_capnp::{gateway, patient, session};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tokio::task::{AbortHandle, LocalSet};
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+use tokio_util::compat::TokioAsyncReadCompatExt;
 
 /// Bytes that a connection buffers in each direction.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -213,9 +214,11 @@ impl Link {
             traversal_limit_in_words: Some(MESSAGE_WORDS_MAX),
             nesting_limit: NESTING_MAX,
         };
+        let (gathered, writes) = gather();
+        tokio::task::spawn_local(writes.run(writer));
         let network = twoparty::VatNetwork::new(
             BufReader::with_capacity(BUFFER_BYTES, reader.compat()),
-            BufWriter::with_capacity(BUFFER_BYTES, writer.compat_write()),
+            gathered,
             rpc_twoparty_capnp::Side::Client,
             options,
         );

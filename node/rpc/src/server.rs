@@ -8,7 +8,8 @@ use crate::limits::{HANDOVER_QUEUE_MAX, RpcLimits};
 use crate::service::{Counters, Service};
 use capnp::message::ReaderOptions;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp, twoparty};
-use futures::io::{BufReader, BufWriter};
+use futures::io::BufReader;
+use node_client::transport::gather;
 use node_env::{SpawnError, Spawner};
 use node_ingest::gateway::Gateway;
 use schema_wire::rpc_capnp::gateway;
@@ -22,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
-use tokio_util::compat::{TokioAsyncReadCompatExt, TokioAsyncWriteCompatExt};
+use tokio_util::compat::TokioAsyncReadCompatExt;
 
 /// Bytes that a connection buffers in each direction.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -180,9 +181,11 @@ async fn serve_connection(service: Arc<Service>, stream: StdStream) -> Result<()
         traversal_limit_in_words: Some(service.limits.message_words_max),
         nesting_limit: service.limits.nesting_max,
     };
+    let (gathered, writes) = gather();
+    tokio::task::spawn_local(writes.run(writer));
     let network = twoparty::VatNetwork::new(
         BufReader::with_capacity(BUFFER_BYTES, reader.compat()),
-        BufWriter::with_capacity(BUFFER_BYTES, writer.compat_write()),
+        gathered,
         rpc_twoparty_capnp::Side::Server,
         options,
     );
