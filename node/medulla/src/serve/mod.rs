@@ -90,11 +90,8 @@ pub(crate) async fn run(arguments: ServeArguments, screen: Screen) -> Result<(),
 
 /// Where a node listens, in the form that programs read.
 pub(crate) fn addresses(node: &Node) -> String {
-    let named = [
-        ("mllp", node.mllp_address()),
-        ("http", node.http_address()),
-        ("rpc", node.rpc_address()),
-    ];
+    let named =
+        [("mllp", node.mllp_address()), ("http", node.http_address()), ("rpc", node.rpc_address())];
     let shown = named.iter().filter_map(|(name, address)| Some(format!("{name}={}", (*address)?)));
     shown.collect::<Vec<_>>().join(" ")
 }
