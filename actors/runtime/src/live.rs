@@ -3,6 +3,7 @@
 
 mod fill;
 
+pub(crate) use fill::complete_mark;
 pub use fill::{fill, is_complete};
 
 use crate::audit_log::entity_ref;

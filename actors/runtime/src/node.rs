@@ -389,7 +389,10 @@ async fn shard_count(store: &Arc<dyn Store>, wanted: u16) -> Result<ShardCount, 
     }
     let wanted = wanted.max(1);
     let request = CommitRequest {
-        mutations: vec![Mutation::set(key, wanted.to_be_bytes().to_vec())],
+        mutations: vec![
+            Mutation::set(key, wanted.to_be_bytes().to_vec()),
+            crate::live::complete_mark(),
+        ],
         ..CommitRequest::default()
     };
     store.commit(request).await?;

@@ -25,6 +25,11 @@ fn done_key() -> Bytes {
     keys::meta(&format!("{}-complete", *INDEX_NAME))
 }
 
+/// Says of a new store that no row is missing.
+pub(crate) fn complete_mark() -> Mutation {
+    Mutation::set(done_key(), Bytes::new())
+}
+
 /// Whether every entity with a journal has its live row, if it is to have one.
 ///
 /// # Errors
@@ -53,7 +58,7 @@ pub async fn fill(runtime: &Runtime) -> Result<u64, SubmitError> {
             made += u64::from(fill_one(runtime, entity).await?);
         }
         let Some(next) = next else {
-            let done = vec![Mutation::set(done_key(), Bytes::new())];
+            let done = vec![complete_mark()];
             node.store
                 .commit(CommitRequest { mutations: done, ..CommitRequest::default() })
                 .await?;
