@@ -226,14 +226,15 @@ impl<E: Entity> Decider<E> {
     ) -> Result<Decided<E::Reply>, SubmitError> {
         let note = AuditNote::new(AuditAction::Execute, "repeat");
         if content == meta.content {
-            let audit = self.audit(meta, note, AuditOutcome::Repeated, 0)?;
+            let audit = self.audit(meta, note, AuditOutcome::Repeated, (self.sequence, 0))?;
             return Ok(Decided {
                 parts: UnitParts::audit_only(audit),
                 outcome: Ok(Outcome::Repeated { at }),
             });
         }
         let error = SubmitError::CommandIdReused;
-        let audit = self.audit(meta, note, AuditOutcome::Rejected(error.code()), 0)?;
+        let audit =
+            self.audit(meta, note, AuditOutcome::Rejected(error.code()), (self.sequence, 0))?;
         Ok(Decided { parts: UnitParts::audit_only(audit), outcome: Err(error) })
     }
 
@@ -247,7 +248,7 @@ impl<E: Entity> Decider<E> {
         } else {
             AuditOutcome::Rejected(rejection.code)
         };
-        let audit = self.audit(meta, rejection.audit.clone(), outcome, 0)?;
+        let audit = self.audit(meta, rejection.audit.clone(), outcome, (self.sequence, 0))?;
         Ok(Decided { parts: UnitParts::audit_only(audit), outcome: Err(rejection.into()) })
     }
 
@@ -257,7 +258,7 @@ impl<E: Entity> Decider<E> {
         meta: &rows::Meta,
         note: AuditNote,
         outcome: AuditOutcome,
-        events: usize,
+        (sequence, events): (u64, usize),
     ) -> Result<PreparedAudit, SubmitError> {
         PreparedAudit::new(&AuditDraft {
             at: meta.now,
@@ -270,7 +271,7 @@ impl<E: Entity> Decider<E> {
             source: meta.source.clone(),
             command_id: meta.command_id.clone(),
             message: meta.message,
-            sequence: self.sequence,
+            sequence,
             events: u32::try_from(events).unwrap_or(u32::MAX),
         })
     }
@@ -284,15 +285,22 @@ impl<E: Entity> Decider<E> {
     ) -> Result<Decided<E::Reply>, SubmitError> {
         let Decision { events, effects, reply, audit: note } = decision;
         debug_assert!(effects.len() <= SENDS_PER_COMMAND_MAX || events.len() > 1);
-        if self.timers.is_none() && rows::touches_timers(&effects) {
-            self.timers = Some(Box::pin(rows::load_timers(node, self.entity())).await?);
-        }
+        let count = events.len();
+        let sequence = self.sequence + u64::try_from(count).unwrap_or(0);
+        // What can fail comes first: a state that was folded ahead of a failure would be wrong.
+        let audit = self.audit(&meta, note, AuditOutcome::Done, (sequence, count))?;
+        let touches_timers = rows::touches_timers(&effects);
+        let mut timers = match &self.timers {
+            Some(timers) if touches_timers => timers.clone(),
+            None if touches_timers => Box::pin(rows::load_timers(node, self.entity())).await?,
+            Some(_) | None => BTreeMap::new(),
+        };
         let entity = self.entity().clone();
         let mut builder = RowBuilder::new(&entity, node.shards, self.sequence + 1);
         // First, so that a timer that fires can be set again by its own command.
         builder.extend(attachments.rows);
         builder.journal::<E>(&meta, &events);
-        builder.effects(meta.now, effects, self.timers.get_or_insert_default());
+        builder.effects(meta.now, effects, &mut timers);
         if attachments.once {
             builder.push(Mutation::set(self.done_key(&meta), done_mark(&meta)));
         }
@@ -303,15 +311,16 @@ impl<E: Entity> Decider<E> {
         if !staged.is_empty() {
             Box::pin(blob::stage(&node.store, staged)).await?;
         }
-
+        if touches_timers {
+            self.timers = Some(timers);
+        }
         for event in &events {
             E::evolve(&mut self.state, event);
         }
         if !events.is_empty() {
             mutations.extend(live::changed_row::<E>(&entity, &self.state, &mut self.live_row));
         }
-        let count = events.len();
-        self.sequence += u64::try_from(count).unwrap_or(0);
+        self.sequence = sequence;
         self.events_since_snapshot =
             self.events_since_snapshot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         node.metrics.events_recorded.add(u64::try_from(count).unwrap_or(0));
@@ -323,7 +332,6 @@ impl<E: Entity> Decider<E> {
         if attachments.once {
             self.remember(&meta);
         }
-        let audit = self.audit(&meta, note, AuditOutcome::Done, count)?;
         let parts =
             UnitParts { audit, mutations, preconditions: attachments.preconditions, outbox };
         Ok(Decided { parts, outcome: Ok(Outcome::Done { reply, sequence: self.sequence }) })

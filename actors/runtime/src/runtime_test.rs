@@ -150,6 +150,23 @@ async fn a_timer_escalates_an_alert_live_1_time_1() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_timer_set_before_a_restart_is_still_cancelled() {
+    let world = World::new();
+    let first = world.start().await;
+    let p = patient("p1");
+    submit(&first, &p, "m1", potassium(90, 1)).await.unwrap();
+    assert_eq!(timer_rows(&first).await, 1);
+    assert!(first.shut_down(1_000).await);
+    let second = world.start().await;
+    // Concerns no timer, and must not make the actor believe that there are none.
+    submit(&second, &p, "m2", heart_rate(80, 2)).await.unwrap();
+    assert_eq!(timer_rows(&second).await, 1);
+    let alert = state(&second, &p).await.alerts.values().next().unwrap().id.clone();
+    submit(&second, &p, "m3", Command::AcknowledgeAlert { alert }).await.unwrap();
+    assert_eq!(timer_rows(&second).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_entities_sleep_and_wake_with_their_state() {
     let world = World::new();
     let config = RuntimeConfig { resident_entities_max: 4, ..RuntimeConfig::default() };

@@ -7,7 +7,7 @@ use actors_audit::HeadSigner;
 use actors_core::Envelope;
 use actors_patient::Patient;
 use actors_patient::command::{AdtReport, Command, ObservationReport, Read, Reply};
-use actors_store::{MemoryStore, Store};
+use actors_store::{MemoryStore, RangeQuery, Store, keys};
 use node_env::fake::ManualClock;
 use schema_types::Decimal;
 use schema_types::clinical::{
@@ -133,6 +133,24 @@ pub(super) fn potassium(value: i64, number: u32) -> Command {
         observations: vec![observation],
         provisional: true,
     }))
+}
+
+/// A heart rate, which concerns no alert about potassium.
+pub(super) fn heart_rate(value: i64, number: u32) -> Command {
+    let Command::RecordObservations(mut report) = potassium(40, number) else { unreachable!() };
+    let value = Decimal::new(value, 0);
+    let observation = &mut report.observations[0];
+    observation.code.code = "8867-4".to_owned();
+    observation.value = ObservationValue::Quantity(Quantity { value, unit: "/min".to_owned() });
+    observation.measured = Some((Measure::HeartRate, value));
+    Command::RecordObservations(report)
+}
+
+/// How many timers are stored.
+pub(super) async fn timer_rows(runtime: &Runtime) -> usize {
+    let timers = keys::family_range(keys::Family::Timer);
+    let page = runtime.snapshot().await.unwrap().range(RangeQuery::forward(timers, 100)).await;
+    page.unwrap().items.len()
 }
 
 pub(super) async fn submit(
