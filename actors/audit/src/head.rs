@@ -3,7 +3,7 @@
 
 use crate::cursor::Cursor;
 use crate::error::AuditError;
-use crate::hash::{Hash, leaf_hash, node_hash};
+use crate::hash::{Hash, empty_root, leaf_hash, node_hash};
 use crate::proof::root_above;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use schema_types::ids::ShardId;
@@ -214,8 +214,9 @@ fn levels(leaves: Vec<Hash>) -> Vec<Vec<Hash>> {
     let mut levels = vec![leaves];
     while let Some(below) = levels.last().filter(|level| level.len() > 1) {
         let pair = |pair: &[Hash]| match pair {
-            [left, right] => node_hash(left, right),
-            alone => alone.first().copied().unwrap_or_default(),
+            [left, right, ..] => node_hash(left, right),
+            [alone] => *alone,
+            [] => empty_root(),
         };
         let above = below.chunks(2).map(pair).collect();
         levels.push(above);
@@ -268,7 +269,7 @@ impl HeadSigner {
         let heads = heads.into_iter().map(|head| TreeHead { key_id: self.key_id, ..head });
         let heads: Vec<TreeHead> = heads.collect();
         let levels = levels(heads.iter().map(|head| leaf_hash(&head.signed_message())).collect());
-        let root = levels.last().and_then(|top| top.first()).copied().unwrap_or_default();
+        let root = levels.last().and_then(|top| top.first()).copied().unwrap_or_else(empty_root);
         let signature = self.key.sign(&together_message(count, &root)).to_bytes();
         let sign = |(index, head): (u16, TreeHead)| {
             let place = usize::from(index);
