@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Urgency {
     /// Observations and imports: the sender repeats them.
-    #[default]
     Bulk,
     /// Movements of patients and what people read and enter.
+    #[default]
     Routine,
     /// Alerts and their answers.
     Alarm,

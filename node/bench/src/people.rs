@@ -4,7 +4,7 @@ use crate::limits::QUIET_MS;
 use crate::vitals::vital;
 use actors_patient::Patient;
 use actors_patient::command::{AdtReport, Command, ObservationReport};
-use actors_runtime::{Attachments, SubmitError};
+use actors_runtime::{Attachments, SubmitError, Urgency};
 use node_ingest::gateway::{Caller, Gateway, Origin};
 use schema_types::clinical::{
     Code, EncounterClass, Location, Movement, MovementKind, Observation, ObservationStatus,
@@ -135,8 +135,20 @@ pub async fn submit(
         command_id: CommandId::new(command_id),
         message: None,
     };
+    let urgency = match &command {
+        Command::RecordObservations(_) => Urgency::Bulk,
+        Command::ApplyAdt(_)
+        | Command::Merge { .. }
+        | Command::Unmerge { .. }
+        | Command::StoreResources { .. }
+        | Command::AcknowledgeAlert { .. }
+        | Command::ResolveAlert { .. }
+        | Command::Notice(_)
+        | Command::Timer(_)
+        | Command::Read(_) => Urgency::Routine,
+    };
     let envelope = gateway.envelope(caller, &origin, entity, command);
-    let attachments = Attachments { once: true, ..Attachments::default() };
+    let attachments = Attachments { once: true, urgency, ..Attachments::default() };
     gateway.runtime.submit::<Patient>(envelope, attachments).await.map(|_| ())
 }
 

@@ -3,7 +3,7 @@
 
 use crate::limits::IngestLimits;
 use actors_core::Envelope;
-use actors_runtime::{Attachments, HostedEntity, Outcome, Runtime, SubmitError, Urgency};
+use actors_runtime::{Attachments, HostedEntity, Outcome, Runtime, SubmitError};
 use node_env::Rng;
 use schema_types::audit::{AuditAction, AuditDraft, AuditOutcome};
 use schema_types::ids::{
@@ -115,8 +115,7 @@ impl Gateway {
             message: None,
         };
         let envelope = self.envelope(caller, &origin, entity, question);
-        let attachments = Attachments { urgency: Urgency::Routine, ..Attachments::default() };
-        match self.runtime.submit::<E>(envelope, attachments).await? {
+        match self.runtime.submit::<E>(envelope, Attachments::default()).await? {
             Outcome::Done { reply, .. } => Ok(reply),
             // Questions are never remembered, so none can be a repeat.
             Outcome::Repeated { .. } => Err(SubmitError::OutcomeUnknown),

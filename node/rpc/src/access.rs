@@ -4,6 +4,7 @@
 use crate::auth::Grants;
 use crate::failure::Failure;
 use node_ingest::gateway::Caller;
+use schema_types::audit::AuditAction;
 use schema_types::error_code::ErrorCode;
 use schema_wire::rpc_capnp as wire;
 use std::cell::Cell;
@@ -23,6 +24,16 @@ pub(crate) enum Need {
     See(Field),
     /// To operate the node.
     Operate,
+}
+
+impl Need {
+    /// How the audit log describes a call that was refused.
+    pub(crate) const fn action(self) -> AuditAction {
+        match self {
+            Self::Write => AuditAction::Update,
+            Self::Life | Self::See(_) | Self::Operate => AuditAction::Read,
+        }
+    }
 }
 
 /// Which fields may be seen: one bit for each.

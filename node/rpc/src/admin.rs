@@ -24,8 +24,8 @@ impl AdminServer {
         Ok(Self { connection: Rc::clone(connection), access, _place: place })
     }
 
-    fn begin(&self) -> Result<Place, Failure> {
-        self.connection.begin(&self.access, Need::Operate)
+    async fn begin(&self) -> Result<Place, Failure> {
+        self.connection.begin(&self.access, Need::Operate).await
     }
 }
 
@@ -61,7 +61,7 @@ impl admin::Server for AdminServer {
         _: admin::NodesParams,
         mut results: admin::NodesResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin()?;
+        let _call = self.begin().await?;
         let service = &self.connection.service;
         let (patients, devices, facilities) = service.gateway.runtime.resident();
         let mut node = results.get().init_nodes(1).get(0);
@@ -78,7 +78,7 @@ impl admin::Server for AdminServer {
         _: admin::ShardsParams,
         mut results: admin::ShardsResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin()?;
+        let _call = self.begin().await?;
         let service = &self.connection.service;
         let shards = service.within(0, shards(service)).await?;
         let mut list = results.get().init_shards(show::count(shards.len()));
@@ -97,7 +97,7 @@ impl admin::Server for AdminServer {
         _: admin::HealthParams,
         mut results: admin::HealthResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin()?;
+        let _call = self.begin().await?;
         let stopped = self.connection.service.gateway.runtime.stop_reason();
         let mut health = results.get();
         health.set_is_ready(stopped.is_none());
@@ -110,7 +110,7 @@ impl admin::Server for AdminServer {
         _: admin::MetricsParams,
         mut results: admin::MetricsResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin()?;
+        let _call = self.begin().await?;
         let service = &self.connection.service;
         let of_runtime = service.gateway.runtime.metrics().snapshot();
         let of_runtime = of_runtime.into_iter().map(|(name, value)| (name.to_owned(), value));

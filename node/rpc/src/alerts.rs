@@ -10,7 +10,7 @@ use crate::show;
 use crate::subscribe::{self, AlertPosition, AlertSource, Filter, Start};
 use actors_patient::Patient;
 use actors_patient::command::{Command, Read, Reply};
-use actors_runtime::{Attachments, Outcome, query};
+use actors_runtime::{Attachments, Outcome, Urgency, query};
 use bytes::Bytes;
 use node_ingest::gateway::{Caller, Origin};
 use schema_types::audit::{AuditAction, AuditOutcome};
@@ -58,7 +58,7 @@ impl AlertsServer {
         };
         let patient = service.gateway.patient(patient);
         let envelope = service.gateway.envelope(&self.access.caller, &origin, patient, command);
-        let attachments = Attachments { once, ..Attachments::default() };
+        let attachments = Attachments { once, urgency: Urgency::Alarm, ..Attachments::default() };
         match service.gateway.runtime.submit::<Patient>(envelope, attachments).await? {
             Outcome::Done { reply: Reply::Alerts(alerts), .. } => Ok(alerts.into_iter().next()),
             Outcome::Done { .. } => Err(Failure::unexpected()),
@@ -124,7 +124,7 @@ impl alerts::Server for AlertsServer {
         params: alerts::ListParams,
         mut results: alerts::ListResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, NEED)?;
+        let _call = self.connection.begin(&self.access, NEED).await?;
         let params = params.get()?;
         let limit = match usize::try_from(params.get_limit()).unwrap_or(usize::MAX) {
             0 => ALERT_PATIENTS_DEFAULT,
@@ -152,7 +152,7 @@ impl alerts::Server for AlertsServer {
         params: alerts::AcknowledgeParams,
         mut results: alerts::AcknowledgeResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, Need::Write)?;
+        let _call = self.connection.begin(&self.access, Need::Write).await?;
         let params = params.get()?;
         let (patient, alert) = (key(params.get_patient())?, short(params.get_alert())?);
         let what = ("acknowledge", alert, short(params.get_command_id())?);
@@ -172,7 +172,7 @@ impl alerts::Server for AlertsServer {
         params: alerts::ResolveParams,
         mut results: alerts::ResolveResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, Need::Write)?;
+        let _call = self.connection.begin(&self.access, Need::Write).await?;
         let params = params.get()?;
         let (patient, alert) = (key(params.get_patient())?, short(params.get_alert())?);
         let what = ("resolve", alert, short(params.get_command_id())?);
@@ -192,7 +192,7 @@ impl alerts::Server for AlertsServer {
         params: alerts::SubscribeParams,
         mut results: alerts::SubscribeResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, NEED)?;
+        let _call = self.connection.begin(&self.access, NEED).await?;
         let place = self.connection.subscription()?;
         let params = params.get()?;
         let start = Start::read(params.get_start()?)?;

@@ -116,7 +116,7 @@ impl cohort::Server for CohortServer {
         params: cohort::RunParams,
         mut results: cohort::RunResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, Need::Life)?;
+        let _call = self.connection.begin(&self.access, Need::Life).await?;
         for field in NEEDS {
             self.access.check(Need::See(field))?;
         }

@@ -3,12 +3,18 @@
 use crate::access::{Access, Need};
 use crate::failure::Failure;
 use crate::service::{Counters, Service};
+use schema_types::ids::EntityId;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// The name under which refused calls about no entity are audited.
+const DESK: &str = "sessions";
+/// Their operation in the audit log.
+const REFUSED: &str = "rpc-call";
 
 /// A counted resource of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +107,32 @@ impl Connection {
     }
 
     /// Begins a call: checks the capability and takes a place for it.
-    pub(crate) fn begin(self: &Rc<Self>, access: &Access, need: Need) -> Result<Place, Failure> {
-        self.touch();
-        Counters::add(&self.service.counters.calls);
-        access.check(need)?;
-        self.take(Held::Call)
+    ///
+    /// # Errors
+    /// What [`Access::check`] refuses, once the attempt is on record (AUD-1).
+    pub(crate) async fn begin(
+        self: &Rc<Self>,
+        access: &Access,
+        need: Need,
+    ) -> Result<Place, Failure> {
+        let desk = || self.service.gateway.facility(DESK);
+        self.begin_on(access, need, desk).await
+    }
+
+    /// Like [`Connection::begin`], for a call about one entity, in whose trail a refusal stands.
+    pub(crate) async fn begin_on(
+        self: &Rc<Self>,
+        access: &Access,
+        need: Need,
+        subject: impl FnOnce() -> EntityId,
+    ) -> Result<Place, Failure> {
+        let place = self.begin_free()?;
+        let Err(failure) = access.check(need) else { return Ok(place) };
+        let what = (subject(), need.action(), REFUSED);
+        let record = async { Ok(self.service.refuse(&access.caller, what, failure).await) };
+        // Rare and large: on the heap, so that the usual call stays small.
+        let recorded = Box::pin(self.service.within(0, record)).await;
+        Err(recorded.unwrap_or_else(|unrecorded| unrecorded))
     }
 
     /// A call that needs no capability but the connection.

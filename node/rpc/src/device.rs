@@ -35,7 +35,10 @@ impl device::Server for DeviceServer {
         params: device::StateParams,
         mut results: device::StateResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, Need::See(Field::Devices))?;
+        let _call = self
+            .connection
+            .begin_on(&self.access, Need::See(Field::Devices), || self.device.clone())
+            .await?;
         let service = &self.connection.service;
         let read = Command::Read(Read::State);
         let work = service.ask::<Device>(&self.access.caller, self.device.clone(), read);
@@ -58,7 +61,8 @@ impl device::Server for DeviceServer {
         params: device::RestrictParams,
         mut results: device::RestrictResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, Need::Life)?;
+        let _call =
+            self.connection.begin_on(&self.access, Need::Life, || self.device.clone()).await?;
         let (access, revocation) = self.access.restrict(params.get()?.get_restrictions()?)?;
         let server = Self::new(&self.connection, access, self.device.clone())?;
         let mut results = results.get();

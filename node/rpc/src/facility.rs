@@ -79,7 +79,7 @@ impl facility::Server for FacilityServer {
         params: facility::CensusParams,
         mut results: facility::CensusResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, NEED)?;
+        let _call = self.connection.begin_on(&self.access, NEED, || self.facility.clone()).await?;
         let params = params.get()?;
         let at = params.get_at_unix_micros();
         let at = (at != 0).then(|| Timestamp::from_unix_micros(at));
@@ -101,7 +101,7 @@ impl facility::Server for FacilityServer {
         params: facility::BedsParams,
         mut results: facility::BedsResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, NEED)?;
+        let _call = self.connection.begin_on(&self.access, NEED, || self.facility.clone()).await?;
         let asked = self.ask(Read::BedBoard, params.get()?.get_deadline_ms()).await?;
         let Reply::BedBoard(board) = asked else { return Err(Failure::unexpected().into()) };
         beds(&board, results.get().init_beds(show::count(board.beds.len())));
@@ -113,7 +113,8 @@ impl facility::Server for FacilityServer {
         params: facility::RestrictParams,
         mut results: facility::RestrictResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, Need::Life)?;
+        let _call =
+            self.connection.begin_on(&self.access, Need::Life, || self.facility.clone()).await?;
         let (access, revocation) = self.access.restrict(params.get()?.get_restrictions()?)?;
         let server = Self::new(&self.connection, access, self.facility.clone())?;
         let mut results = results.get();

@@ -8,7 +8,7 @@ use crate::service::Service;
 use crate::show;
 use actors_patient::Patient;
 use actors_patient::command::{Changes, Command, ObservationReport, Reply};
-use actors_runtime::{Attachments, Outcome};
+use actors_runtime::{Attachments, Outcome, Urgency};
 use capnp::message::{Builder, HeapAllocator};
 use node_ingest::gateway::Origin;
 use schema_types::Decimal;
@@ -228,7 +228,7 @@ pub(crate) async fn submit(
     };
     let command = Command::RecordObservations(Box::new(report));
     let envelope = service.gateway.envelope(&access.caller, &origin, patient, command);
-    let attachments = Attachments { once, ..Attachments::default() };
+    let attachments = Attachments { once, urgency: Urgency::Bulk, ..Attachments::default() };
     match service.gateway.runtime.submit::<Patient>(envelope, attachments).await? {
         Outcome::Done { reply: Reply::Done(changes), sequence } => {
             Ok(Done { sequence, repeated: false, changes, issues })

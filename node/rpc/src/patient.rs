@@ -50,8 +50,8 @@ impl PatientServer {
         Ok(Self { connection: Rc::clone(connection), access, patient, _place: place })
     }
 
-    fn begin(&self, need: Need) -> Result<Place, Failure> {
-        self.connection.begin(&self.access, need)
+    async fn begin(&self, need: Need) -> Result<Place, Failure> {
+        self.connection.begin_on(&self.access, need, || self.patient.clone()).await
     }
 }
 
@@ -91,7 +91,7 @@ impl patient::Server for PatientServer {
         params: patient::ObserveParams,
         mut results: patient::ObserveResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Write)?;
+        let _call = self.begin(Need::Write).await?;
         let params = params.get()?;
         let service = &self.connection.service;
         let command_id = params.get_command_id()?.to_str().map_err(Failure::from)?;
@@ -108,7 +108,7 @@ impl patient::Server for PatientServer {
         params: patient::StateParams,
         mut results: patient::StateResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let params = params.get()?;
         let fields = self.access.show(Fields::read(params.get_fields()?)?, Fields::of(ALL))?;
         let service = &self.connection.service;
@@ -124,7 +124,7 @@ impl patient::Server for PatientServer {
         params: patient::TimelineParams,
         mut results: patient::TimelineResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::See(Field::Timeline))?;
+        let _call = self.begin(Need::See(Field::Timeline)).await?;
         let params = params.get()?;
         let wanted =
             history::Wanted::read(params.get_window()?, params.get_limit(), params.get_cursor()?)?;
@@ -147,7 +147,7 @@ impl patient::Server for PatientServer {
         params: patient::ExplainParams,
         mut results: patient::ExplainResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::See(Field::Explanations))?;
+        let _call = self.begin(Need::See(Field::Explanations)).await?;
         let params = params.get()?;
         let service = &self.connection.service;
         let as_of = params.get_as_of_unix_micros();
@@ -169,7 +169,7 @@ impl patient::Server for PatientServer {
         mut results: patient::SubscribeResults,
     ) -> Result<(), capnp::Error> {
         let need = Need::See(Field::Timeline);
-        let _call = self.begin(need)?;
+        let _call = self.begin(need).await?;
         let place = self.connection.subscription()?;
         let params = params.get()?;
         let start = Start::read(params.get_start()?)?;
@@ -188,7 +188,7 @@ impl patient::Server for PatientServer {
         params: patient::RestrictParams,
         mut results: patient::RestrictResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let (access, revocation) = self.access.restrict(params.get()?.get_restrictions()?)?;
         let server = Self::new(&self.connection, access, self.patient.clone())?;
         let mut results = results.get();

@@ -37,8 +37,8 @@ impl SessionServer {
         Ok(Self { connection: Rc::clone(connection), access, revocation, _place: place })
     }
 
-    fn begin(&self, need: Need) -> Result<Place, Failure> {
-        self.connection.begin(&self.access, need)
+    async fn begin(&self, need: Need) -> Result<Place, Failure> {
+        self.connection.begin(&self.access, need).await
     }
 
     /// Reads an item of a batch: nobody to ask when its patient has no key.
@@ -92,7 +92,7 @@ impl session::Server for SessionServer {
         params: session::PatientParams,
         mut results: session::PatientResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let patient = self.connection.service.gateway.patient(key(params.get()?.get_key())?);
         let server = PatientServer::new(&self.connection, self.access.clone(), patient)?;
         results.get().set_patient(capnp_rpc::new_client(server));
@@ -104,7 +104,7 @@ impl session::Server for SessionServer {
         params: session::DeviceParams,
         mut results: session::DeviceResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let device = self.connection.service.gateway.device(key(params.get()?.get_key())?);
         let server = DeviceServer::new(&self.connection, self.access.clone(), device)?;
         results.get().set_device(capnp_rpc::new_client(server));
@@ -116,7 +116,7 @@ impl session::Server for SessionServer {
         params: session::FacilityParams,
         mut results: session::FacilityResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let facility = self.connection.service.gateway.facility(key(params.get()?.get_key())?);
         let server = FacilityServer::new(&self.connection, self.access.clone(), facility)?;
         results.get().set_facility(capnp_rpc::new_client(server));
@@ -128,7 +128,7 @@ impl session::Server for SessionServer {
         params: session::CohortParams,
         mut results: session::CohortResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let expression = params.get()?.get_expression()?.to_str()?.to_owned();
         let server = CohortServer::new(&self.connection, self.access.clone(), expression)?;
         results.get().set_cohort(capnp_rpc::new_client(server));
@@ -140,7 +140,7 @@ impl session::Server for SessionServer {
         _: session::AlertsParams,
         mut results: session::AlertsResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::See(Field::Alerts))?;
+        let _call = self.begin(Need::See(Field::Alerts)).await?;
         let server = AlertsServer::new(&self.connection, self.access.clone())?;
         results.get().set_alerts(capnp_rpc::new_client(server));
         Ok(())
@@ -151,7 +151,7 @@ impl session::Server for SessionServer {
         _: session::AdminParams,
         mut results: session::AdminResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Operate)?;
+        let _call = self.begin(Need::Operate).await?;
         let server = AdminServer::new(&self.connection, self.access.clone())?;
         results.get().set_admin(capnp_rpc::new_client(server));
         Ok(())
@@ -163,7 +163,7 @@ impl session::Server for SessionServer {
         params: session::ObserveManyParams,
         mut results: session::ObserveManyResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Write)?;
+        let _call = self.begin(Need::Write).await?;
         let params = params.get()?;
         let items = params.get_items()?;
         let length = check_batch(items.len())?;
@@ -196,7 +196,7 @@ impl session::Server for SessionServer {
         _: session::ObserveStreamParams,
         mut results: session::ObserveStreamResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Write)?;
+        let _call = self.begin(Need::Write).await?;
         let server = StreamServer::new(&self.connection, self.access.clone())?;
         results.get().set_stream(capnp_rpc::new_client(server));
         Ok(())
@@ -207,7 +207,7 @@ impl session::Server for SessionServer {
         params: session::ReadManyParams,
         mut results: session::ReadManyResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let params = params.get()?;
         let fields = self.access.show(Fields::read(params.get_fields()?)?, Fields::of(SHORT))?;
         let patients = params.get_patients()?;
@@ -240,7 +240,7 @@ impl session::Server for SessionServer {
         params: session::RestrictParams,
         mut results: session::RestrictResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let (access, revocation) = self.access.restrict(params.get()?.get_restrictions()?)?;
         let server = Self::new(&self.connection, access)?;
         let mut results = results.get();
@@ -254,7 +254,7 @@ impl session::Server for SessionServer {
         _: session::RenewParams,
         mut results: session::RenewResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.begin(Need::Life)?;
+        let _call = self.begin(Need::Life).await?;
         let ms = self.connection.service.limits.session_ms;
         self.access.lease().renew(ms);
         results.get().set_expires_in_ms(ms);

@@ -103,7 +103,7 @@ impl observation_stream::Server for StreamServer {
         params: observation_stream::PushParams,
         _: observation_stream::PushResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, Need::Write)?;
+        let _call = self.connection.begin(&self.access, Need::Write).await?;
         let items = params.get()?.get_items()?;
         if self.is_finished.get() {
             return Err(Failure::bad_request("the stream is finished").into());
@@ -142,7 +142,7 @@ impl observation_stream::Server for StreamServer {
         _: observation_stream::FinishParams,
         mut results: observation_stream::FinishResults,
     ) -> Result<(), capnp::Error> {
-        let _call = self.connection.begin(&self.access, Need::Life)?;
+        let _call = self.connection.begin(&self.access, Need::Life).await?;
         self.is_finished.set(true);
         let all = u32::try_from(STREAM_ITEMS_MAX).unwrap_or(u32::MAX);
         let settled = self.window.acquire_many(all).await;

@@ -10,6 +10,7 @@ use crate::http::metrics::Count;
 use crate::http::request::Asked;
 use actors_device::Device;
 use actors_device::command::{BatchOrder, Command, Read, Recorded, Reply};
+use actors_runtime::Urgency;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -200,6 +201,7 @@ pub(crate) async fn samples(
     raw: bytes::Bytes,
 ) -> Result<(Value, bool), ApiError> {
     let mut posted = posted(app, asked, Body::from(raw)).await?;
+    posted.urgency = Urgency::Bulk;
     let device = app.gateway.device(id);
     check_purpose(app, asked, device.clone(), "device-samples").await?;
     posted.origin.message = Some(MessageDigest::of(&posted.raw));

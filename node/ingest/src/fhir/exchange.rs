@@ -3,7 +3,7 @@
 
 use crate::gateway::{Caller, Gateway, Origin};
 use crate::http::limits::ARCHIVE_INLINE_BYTES_MAX;
-use actors_runtime::{Attachments, SubmitError};
+use actors_runtime::{Attachments, SubmitError, Urgency};
 use bytes::Bytes;
 use schema_fhir::{ExtractContext, Limits};
 use schema_types::ids::{CommandId, MessageDigest, SourceId};
@@ -67,6 +67,7 @@ impl Exchange {
         Attachments {
             once: self.once(),
             archive: archives.then(|| self.raw.clone()),
+            urgency: Urgency::Bulk,
             ..Attachments::default()
         }
     }

@@ -1,6 +1,8 @@
 //! Capabilities are only ever weakened, end when they should, and are checked at every call.
 
 use super::world::{World, code, heart_rate, log_in, raw};
+use schema_types::audit::AuditOutcome;
+use schema_types::error_code::ErrorCode;
 use schema_wire::rpc_capnp::{Field, patient, session};
 use std::time::Duration;
 
@@ -107,6 +109,13 @@ async fn a_revoked_capability_takes_with_it_what_came_from_it() {
         assert_eq!(observe(&own).await, "MED-AUTH-003");
     })
     .await;
+    // AUD-1: two observations were taken, two refused; the refused renewal stands at the desk.
+    let revoked = AuditOutcome::Denied(ErrorCode::CapabilityRevoked);
+    let done = AuditOutcome::Done;
+    let patient = node.gateway.patient("p1");
+    assert_eq!(node.outcomes(&patient).await, [done, revoked, done, revoked]);
+    let desk = node.outcomes(&node.gateway.facility("sessions")).await;
+    assert_eq!(desk.iter().filter(|outcome| **outcome == revoked).count(), 1);
     node.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! A node for tests: runtime, RPC server on an ephemeral port, and clients.
 
 use actors_audit::HeadSigner;
-use actors_runtime::{Runtime, RuntimeConfig, RuntimeParts};
+use actors_runtime::{Runtime, RuntimeConfig, RuntimeParts, trail};
 use actors_store::MemoryStore;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp, twoparty};
 use futures::AsyncReadExt;
@@ -11,7 +11,8 @@ use node_env::real::ThreadSpawner;
 use node_ingest::gateway::Gateway;
 use node_ingest::limits::IngestLimits;
 use node_rpc::{DevelopmentAuthenticator, RpcLimits, RpcParts, RpcServer};
-use schema_types::ids::TenantId;
+use schema_types::audit::AuditOutcome;
+use schema_types::ids::{EntityId, TenantId};
 use schema_wire::rpc_capnp::{gateway, session};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -39,6 +40,15 @@ pub(crate) struct Node {
     pub(crate) gateway: Gateway,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
+}
+
+impl Node {
+    /// The outcomes in the audit trail of an entity, oldest first.
+    pub(crate) async fn outcomes(&self, entity: &EntityId) -> Vec<AuditOutcome> {
+        let snapshot = self.gateway.runtime.snapshot().await.unwrap();
+        let entries = trail::of_entity(&*snapshot, entity, 1_000).await.unwrap();
+        entries.into_iter().map(|entry| entry.record.outcome).collect()
+    }
 }
 
 impl World {
