@@ -69,7 +69,13 @@ impl From<SubmitError> for Failure {
         } else {
             hint_ms
         };
-        Self { code: error.code(), message: Cow::Owned(error.to_string()), retry_after_ms }
+        let code = error.code();
+        let message = if let SubmitError::Rejected(rejection) = error {
+            rejection.reason
+        } else {
+            error.to_string()
+        };
+        Self { code, message: Cow::Owned(message), retry_after_ms }
     }
 }
 
