@@ -140,7 +140,8 @@ fn put_alerts(row: &mut RowWriter<'_>, state: &State) -> u32 {
 
 /// The open stay: an inpatient one before others, then the one that began last.
 fn open_stay(state: &State) -> Option<&Encounter> {
-    let open = state.encounters.values().filter(|stay| stay.status == EncounterStatus::Open);
+    let stays = state.encounters.values().map(Box::as_ref);
+    let open = stays.filter(|stay: &&Encounter| stay.status == EncounterStatus::Open);
     open.max_by_key(|stay| (stay.class == EncounterClass::Inpatient, stay.started_at))
 }
 

@@ -9,7 +9,9 @@ pub struct RuntimeConfig {
     pub node: String,
     /// Equal ranges of the hash space; fixed when a data directory is created. Default 16.
     pub shards: u16,
-    /// Entities kept resident. Default 50 000.
+    /// Entities of one kind kept resident. Past it, idle ones are put to sleep; past it by a
+    /// quarter or by `in_flight_max`, whichever is more, entities that sleep are refused as
+    /// overloaded until others do. Default 50 000.
     pub resident_entities_max: u64,
     /// Idle time after which an entity is put to sleep, seconds. Default 600.
     pub idle_seconds_max: u64,

@@ -27,7 +27,6 @@ pub(crate) struct Decider<E: Entity> {
     residency: Arc<Residency>,
     state: E::State,
     sequence: u64,
-    events_since_snapshot: u32,
     snapshot_interval_events: u32,
     /// Counts reloads; units of an older generation are void.
     pub(crate) generation: u64,
@@ -110,11 +109,11 @@ impl<E: Entity> Decider<E> {
         loaded: Loaded<E::State>,
         node: &NodeInner,
     ) -> Self {
+        residency.set_events_since_snapshot(loaded.events_since_snapshot);
         Self {
             residency,
             state: loaded.state,
             sequence: loaded.sequence,
-            events_since_snapshot: loaded.events_since_snapshot,
             snapshot_interval_events: node.config.snapshot_interval_events,
             generation: 1,
             recent: VecDeque::new(),
@@ -129,7 +128,7 @@ impl<E: Entity> Decider<E> {
     pub(crate) fn reset(&mut self, loaded: Loaded<E::State>) {
         self.state = loaded.state;
         self.sequence = loaded.sequence;
-        self.events_since_snapshot = loaded.events_since_snapshot;
+        self.residency.set_events_since_snapshot(loaded.events_since_snapshot);
         self.generation += 1;
         self.live_row = LastRow::Unknown;
         self.recent.clear();
@@ -144,7 +143,7 @@ impl<E: Entity> Decider<E> {
         Mark {
             state: self.state.clone(),
             sequence: self.sequence,
-            events_since_snapshot: self.events_since_snapshot,
+            events_since_snapshot: self.residency.events_since_snapshot(),
             journal_bytes: self.journal_bytes,
             timers: self.timers.clone(),
             recent: self.recent.clone(),
@@ -154,7 +153,7 @@ impl<E: Entity> Decider<E> {
     pub(crate) fn restore(&mut self, mark: Mark<E::State>) {
         self.state = mark.state;
         self.sequence = mark.sequence;
-        self.events_since_snapshot = mark.events_since_snapshot;
+        self.residency.set_events_since_snapshot(mark.events_since_snapshot);
         self.journal_bytes = mark.journal_bytes;
         self.live_row = LastRow::Unknown;
         self.timers = mark.timers;
@@ -321,8 +320,9 @@ impl<E: Entity> Decider<E> {
             mutations.extend(live::changed_row::<E>(&entity, &self.state, &mut self.live_row));
         }
         self.sequence = sequence;
-        self.events_since_snapshot =
-            self.events_since_snapshot.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        let behind = self.residency.events_since_snapshot();
+        let behind = behind.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.residency.set_events_since_snapshot(behind);
         node.metrics.events_recorded.add(u64::try_from(count).unwrap_or(0));
         self.journal_bytes += mutations.iter().map(Mutation::size_bytes).sum::<usize>();
         if self.is_snapshot_due() {
@@ -340,7 +340,7 @@ impl<E: Entity> Decider<E> {
     /// Enough events since the last snapshot, and as many bytes as it had: so snapshots at most
     /// double what the journal writes, and loading reads at most about twice the state.
     fn is_snapshot_due(&self) -> bool {
-        self.events_since_snapshot >= self.snapshot_interval_events
+        self.residency.events_since_snapshot() >= self.snapshot_interval_events
             && self.journal_bytes >= self.snapshot_bytes
     }
 
@@ -365,10 +365,10 @@ impl<E: Entity> Decider<E> {
 
     /// The rows of a snapshot of the present state; `None` when the stored one is current.
     pub(crate) fn snapshot_rows(&mut self) -> Option<Vec<Mutation>> {
-        if self.events_since_snapshot == 0 {
+        if self.residency.events_since_snapshot() == 0 {
             return None;
         }
-        self.events_since_snapshot = 0;
+        self.residency.set_events_since_snapshot(0);
         self.journal_bytes = 0;
         let record = load::snapshot_record::<E>(&self.state, self.sequence);
         let content = schema_wire::journal::encode_snapshot(&record);

@@ -1,13 +1,17 @@
-//! The directory: which entities of a kind are resident, started on first message, put to sleep
-//! when idle, restarted from the store after a failure.
+//! The directory: which entities of a kind are resident, started on first message, restarted from
+//! the store after a failure. Whom to put to sleep is the passivator's matter.
 //!
 //! The map is the truth about residency, so that an entity never has two actors; moka only says
-//! whom to put to sleep.
+//! who is worth keeping.
 
+use crate::config::RuntimeConfig;
 use crate::entity_actor::{EntityActor, EntityMessage, Start};
 use crate::error::SubmitError;
-use crate::limits::{PASSIVATION_QUEUE_MAX, RETRY_AFTER_MS};
+use crate::limits::{
+    DROWSY_SHARE_DIVISOR, PASSIVATION_QUEUE_MAX, RESIDENT_MARGIN_DIVISOR, RETRY_AFTER_MS,
+};
 use crate::load;
+use crate::metrics::Metrics;
 use crate::node::NodeInner;
 use crate::residency::{InFlight, Residency};
 use actors_core::Entity;
@@ -16,14 +20,20 @@ use moka::sync::Cache;
 use ractor::{Actor, ActorCell, ActorId, ActorRef};
 use schema_types::ids::EntityId;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::sync::{Notify, OnceCell, mpsc};
 
 /// Parts of the map, each with its own lock.
-const PARTS: usize = 64;
+pub(crate) const PARTS: usize = 64;
+/// No turn of the passivator: the entity was not used since it became drowsy.
+const UNUSED: u32 = 0;
+/// What there is no room for when an entity that sleeps is refused.
+pub(crate) const RESIDENT_ENTITIES: &str = "resident entities";
 
 /// A resident entity: its shared counters and, once started, its actor.
 pub(crate) struct Slot<E: Entity> {
@@ -40,20 +50,69 @@ type Part<E> = BTreeMap<(u64, EntityId), Arc<Slot<E>>>;
 #[doc(hidden)]
 pub struct Directory<E: Entity> {
     parts: Vec<Mutex<Part<E>>>,
+    /// How many are in the parts.
+    resident: AtomicUsize,
+    room: Room,
+    /// Told when there are more than wanted.
+    pressed: Notify,
     /// Whom moka evicted: candidates for sleep.
     evicted: Mutex<Option<mpsc::Receiver<EntityId>>>,
-    policy: Cache<EntityId, ()>,
-    /// Counts sweeps of the passivator, one in 5 s: moka is told of a use once between two, not at
-    /// each message.
+    pub(crate) policy: Cache<EntityId, ()>,
+    /// Counts sweeps of the passivator: moka is told of a use once between two, not at each
+    /// message.
     turn: AtomicU32,
+    metrics: Arc<Metrics>,
+}
+
+/// How many entities may be resident (LIM-1).
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Above it, idle ones are put to sleep.
+    wanted: usize,
+    /// At it, entities that sleep are refused.
+    most: usize,
+    /// What moka keeps. The others are drowsy: who was just woken and is not used often enough
+    /// for moka finishes what it is about before it sleeps again.
+    kept: u64,
+}
+
+impl Room {
+    fn new(config: &RuntimeConfig) -> Self {
+        let wanted = config.resident_entities_max;
+        let in_flight = u64::try_from(config.in_flight_max).unwrap_or(u64::MAX);
+        let most = wanted.saturating_add(in_flight.max(wanted / RESIDENT_MARGIN_DIVISOR));
+        let queue = u64::try_from(PASSIVATION_QUEUE_MAX).unwrap_or(u64::MAX);
+        let drowsy = (wanted / DROWSY_SHARE_DIVISOR).min(queue / 2);
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Self { wanted: count(wanted), most: count(most), kept: wanted - drowsy }
+    }
+}
+
+/// What became of the wish to take a slot out of the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It is out now.
+    Done,
+    /// Somebody needs it.
+    Needed,
+    /// It was out before.
+    Gone,
+}
+
+/// Where a walk over all residents stands.
+#[derive(Debug, Default)]
+pub(crate) struct Cursor {
+    part: usize,
+    last: Option<(u64, EntityId)>,
 }
 
 impl<E: Entity> Directory<E> {
-    pub(crate) fn new(resident_max: u64, idle_seconds_max: u64) -> Self {
+    pub(crate) fn new(config: &RuntimeConfig, metrics: Arc<Metrics>) -> Self {
         let (candidates, evicted) = mpsc::channel(PASSIVATION_QUEUE_MAX);
+        let room = Room::new(config);
         let policy = Cache::builder()
-            .max_capacity(resident_max)
-            .time_to_idle(Duration::from_secs(idle_seconds_max))
+            .max_capacity(room.kept)
+            .time_to_idle(Duration::from_secs(config.idle_seconds_max))
             .eviction_listener(move |entity: Arc<EntityId>, (), cause| {
                 // A full queue is no loss: the sweep finds who is resident without a policy entry.
                 if cause != RemovalCause::Replaced && cause != RemovalCause::Explicit {
@@ -61,23 +120,43 @@ impl<E: Entity> Directory<E> {
                 }
             })
             .build();
-        let parts = (0..PARTS).map(|_| Mutex::new(BTreeMap::new())).collect();
-        Self { parts, evicted: Mutex::new(Some(evicted)), policy, turn: AtomicU32::new(1) }
+        Self {
+            parts: (0..PARTS).map(|_| Mutex::new(BTreeMap::new())).collect(),
+            resident: AtomicUsize::new(0),
+            room,
+            pressed: Notify::new(),
+            evicted: Mutex::new(Some(evicted)),
+            policy,
+            turn: AtomicU32::new(1),
+            metrics,
+        }
     }
 
     fn part(&self, entity: &EntityId) -> MutexGuard<'_, Part<E>> {
         let parts = u64::try_from(PARTS).unwrap_or(1);
-        let index = usize::try_from(entity.hash() % parts).unwrap_or(0);
+        self.part_at(usize::try_from(entity.hash() % parts).unwrap_or(0))
+    }
+
+    fn part_at(&self, index: usize) -> MutexGuard<'_, Part<E>> {
         // The map is consistent between statements; a panic elsewhere must not take it down.
         self.parts[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many entities are resident.
     pub(crate) fn len(&self) -> usize {
-        self.parts
-            .iter()
-            .map(|part| part.lock().unwrap_or_else(PoisonError::into_inner).len())
-            .sum()
+        self.resident.load(Ordering::Acquire)
+    }
+
+    /// How many more are resident than wanted.
+    pub(crate) fn excess(&self) -> usize {
+        self.len().saturating_sub(self.room.wanted)
+    }
+
+    /// Waits until more are resident than wanted.
+    pub(crate) async fn pressed(&self) {
+        while self.excess() == 0 {
+            self.pressed.notified().await;
+        }
     }
 
     /// Takes a place with a resident entity, making it resident first if need be.
@@ -88,66 +167,120 @@ impl<E: Entity> Directory<E> {
     ) -> Result<(Arc<Slot<E>>, InFlight), SubmitError> {
         let (slot, place) = {
             let mut part = self.part(entity);
-            let slot = part.entry((entity.hash(), entity.clone())).or_insert_with(|| {
-                Arc::new(Slot {
-                    residency: Arc::new(Residency::new(entity.clone())),
-                    actor: OnceCell::new(),
-                    used_in_turn: AtomicU32::new(0),
-                })
-            });
-            (Arc::clone(slot), slot.residency.enter(in_flight_max))
-        };
-        match place {
-            Some(place) => {
-                let turn = self.turn.load(Ordering::Relaxed);
-                if slot.used_in_turn.swap(turn, Ordering::Relaxed) != turn {
-                    self.policy.get_with_by_ref(entity, || ());
+            let slot = match part.entry((entity.hash(), entity.clone())) {
+                Entry::Occupied(entry) => Arc::clone(entry.get()),
+                Entry::Vacant(entry) => {
+                    self.take_room()?;
+                    Arc::clone(entry.insert(Arc::new(Slot::new(entity.clone()))))
                 }
-                Ok((slot, place))
+            };
+            // Under the lock, or the entity could be put to sleep in between.
+            let place = slot.residency.enter(in_flight_max);
+            (slot, place)
+        };
+        let Some(place) = place else { return Err(overloaded("commands of one entity")) };
+        let turn = self.turn.load(Ordering::Relaxed);
+        let is_first = slot.used_in_turn.swap(turn, Ordering::Relaxed) != turn;
+        if is_first && self.policy.get(entity).is_none() {
+            self.policy.insert(entity.clone(), ());
+        }
+        Ok((slot, place))
+    }
+
+    /// Counts one more resident, unless there are too many already.
+    fn take_room(&self) -> Result<(), SubmitError> {
+        let one_more = |count: usize| (count < self.room.most).then_some(count + 1);
+        let taken = self.resident.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        if taken.is_ok_and(|before| before < self.room.wanted) {
+            return Ok(());
+        }
+        self.pressed.notify_one();
+        taken.map(|_| ()).map_err(|_| {
+            self.metrics.entities_refused.add(1);
+            overloaded(RESIDENT_ENTITIES)
+        })
+    }
+
+    /// Takes a slot out of the map unless somebody needs it.
+    pub(crate) fn remove_idle(&self, slot: &Arc<Slot<E>>) -> Removal {
+        self.remove_if(slot, |slot| slot.residency.is_idle())
+    }
+
+    fn remove_if(&self, slot: &Arc<Slot<E>>, condition: impl Fn(&Slot<E>) -> bool) -> Removal {
+        let entity = &slot.residency.entity;
+        let mut part = self.part(entity);
+        let key = (entity.hash(), entity.clone());
+        if !part.get(&key).is_some_and(|found| Arc::ptr_eq(found, slot)) {
+            return Removal::Gone;
+        }
+        if !condition(slot) {
+            return Removal::Needed;
+        }
+        part.remove(&key);
+        self.resident.fetch_sub(1, Ordering::AcqRel);
+        Removal::Done
+    }
+
+    /// The end of moka's queue of evicted entities, for the one passivator.
+    pub(crate) fn take_evicted(&self) -> Option<mpsc::Receiver<EntityId>> {
+        self.evicted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn find(&self, entity: &EntityId) -> Option<Arc<Slot<E>>> {
+        self.part(entity).get(&(entity.hash(), entity.clone())).cloned()
+    }
+
+    /// The next residents of a walk, at most `most` and those of one part, so that no lock is held
+    /// for long. The cursor begins anew behind the last part; then a turn is over.
+    pub(crate) fn walk(&self, cursor: &mut Cursor, most: usize) -> Vec<Arc<Slot<E>>> {
+        let begin = cursor.last.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let part = self.part_at(cursor.part);
+        let mut found = part.range((begin, Bound::Unbounded)).take(most).peekable();
+        let mut slots = Vec::with_capacity(most.min(part.len()));
+        while let Some((key, slot)) = found.next() {
+            slots.push(Arc::clone(slot));
+            if found.peek().is_none() && slots.len() == most {
+                cursor.last = Some(key.clone());
             }
-            None => Err(SubmitError::Overloaded {
-                what: "commands of one entity",
-                retry_after_ms: RETRY_AFTER_MS,
-            }),
         }
-    }
-
-    /// Takes a slot out of the map if it is still the one there and nobody needs it.
-    fn remove_idle(&self, slot: &Arc<Slot<E>>) -> bool {
-        let entity = &slot.residency.entity;
-        let mut part = self.part(entity);
-        let key = (entity.hash(), entity.clone());
-        let is_same = part.get(&key).is_some_and(|found| Arc::ptr_eq(found, slot));
-        let is_idle = is_same && slot.residency.is_idle();
-        if is_idle {
-            part.remove(&key);
+        if cursor.last.is_none() {
+            cursor.part = (cursor.part + 1) % PARTS;
+            if cursor.part == 0 {
+                self.turn.fetch_add(1, Ordering::Relaxed);
+            }
         }
-        is_idle
-    }
-
-    fn remove(&self, slot: &Arc<Slot<E>>) {
-        let entity = &slot.residency.entity;
-        let mut part = self.part(entity);
-        let key = (entity.hash(), entity.clone());
-        if part.get(&key).is_some_and(|found| Arc::ptr_eq(found, slot)) {
-            part.remove(&key);
-        }
-    }
-
-    fn resident_without_policy(&self) -> Vec<Arc<Slot<E>>> {
-        let mut found = Vec::new();
-        for part in &self.parts {
-            let part = part.lock().unwrap_or_else(PoisonError::into_inner);
-            let idle = part.values().filter(|slot| {
-                slot.residency.is_idle() && !self.policy.contains_key(&slot.residency.entity)
-            });
-            found.extend(idle.cloned());
-        }
-        found
+        slots
     }
 }
 
+fn overloaded(what: &'static str) -> SubmitError {
+    SubmitError::Overloaded { what, retry_after_ms: RETRY_AFTER_MS }
+}
+
 impl<E: Entity> Slot<E> {
+    fn new(entity: EntityId) -> Self {
+        Self {
+            residency: Arc::new(Residency::new(entity)),
+            actor: OnceCell::new(),
+            used_in_turn: AtomicU32::new(UNUSED),
+        }
+    }
+
+    /// Notes that moka no longer keeps the entity: the next use tells moka at once.
+    pub(crate) fn mark_drowsy(&self) {
+        self.used_in_turn.store(UNUSED, Ordering::Relaxed);
+    }
+
+    /// Whether nobody used the entity since it became drowsy.
+    pub(crate) fn is_drowsy(&self) -> bool {
+        self.used_in_turn.load(Ordering::Relaxed) == UNUSED
+    }
+
+    /// The actor if it was ever started, even if it failed since.
+    pub(crate) fn started(&self) -> Option<&ActorRef<EntityMessage<E>>> {
+        self.actor.get()
+    }
+
     /// The entity's actor, if it runs.
     pub(crate) fn running(&self) -> Option<&ActorRef<EntityMessage<E>>> {
         if self.residency.has_failed() { None } else { self.actor.get() }
@@ -205,63 +338,7 @@ async fn start<E: HostedEntity>(
 /// start from the store, or it would miss them.
 async fn forget_failed<E: HostedEntity>(node: Arc<NodeInner>, slot: Arc<Slot<E>>) {
     slot.residency.units_settled().await;
-    E::directory(&node).remove(&slot);
-}
-
-/// Puts idle entities to sleep until the node ends.
-pub(crate) async fn passivate<E: HostedEntity>(node: Arc<NodeInner>) {
-    const SWEEP_TURNS: u32 = 20;
-    const TURN_MS: u64 = 250;
-    let directory = E::directory(&node);
-    let taken = directory.evicted.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(mut evicted) = taken else { return };
-    let mut turn = 0_u32;
-    while node.wait_ms(TURN_MS).await {
-        if turn.is_multiple_of(SWEEP_TURNS) {
-            directory.turn.fetch_add(1, Ordering::Relaxed);
-        }
-        directory.policy.run_pending_tasks();
-        while let Ok(entity) = evicted.try_recv() {
-            let key = (entity.hash(), entity.clone());
-            let slot = directory.part(&entity).get(&key).cloned();
-            if let Some(slot) = slot
-                && !directory.policy.contains_key(&entity)
-            {
-                put_to_sleep(&node, &slot).await;
-            }
-        }
-        turn = turn.wrapping_add(1);
-        if turn.is_multiple_of(SWEEP_TURNS) {
-            for slot in directory.resident_without_policy() {
-                put_to_sleep(&node, &slot).await;
-            }
-        }
-    }
-}
-
-/// Two steps: a snapshot while the entity still serves, then removal only if nobody came back.
-async fn put_to_sleep<E: HostedEntity>(node: &Arc<NodeInner>, slot: &Arc<Slot<E>>) {
-    let directory = E::directory(node);
-    if !slot.residency.is_idle() {
-        directory.policy.insert(slot.residency.entity.clone(), ());
-        return;
-    }
-    if let Some(actor) = slot.actor.get() {
-        let (done, rested) = oneshot::channel();
-        if actor.send_message(EntityMessage::Rest(done)).is_ok() && rested.await.is_err() {
-            return;
-        }
-    }
-    slot.residency.units_settled().await;
-    if directory.remove_idle(slot) {
-        if let Some(actor) = slot.actor.get() {
-            node.forget_failure_hook(actor.get_id());
-            actor.stop(None);
-        }
-        node.metrics.entities_passivated.add(1);
-    } else {
-        directory.policy.insert(slot.residency.entity.clone(), ());
-    }
+    E::directory(&node).remove_if(&slot, |_| true);
 }
 
 /// What to do when an actor fails.

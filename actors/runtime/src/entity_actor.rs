@@ -13,7 +13,7 @@ use crate::unit::{CommitFailure, Unit, Work};
 use actors_core::Entity;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// What an entity's actor is sent.
 pub(crate) enum EntityMessage<E: Entity> {
@@ -21,8 +21,8 @@ pub(crate) enum EntityMessage<E: Entity> {
     Submit(Box<Submission<E>>),
     /// Decide a command as a member of an atomic group.
     Prepare(Box<Preparation<E>>),
-    /// Write a snapshot if there is something new, and say when it is durable.
-    Rest(oneshot::Sender<()>),
+    /// Write a snapshot if there is something new, so that waking is quick.
+    Rest(Rest),
     /// Panic, to prove that nobody else notices.
     #[cfg(test)]
     Crash,
@@ -39,6 +39,13 @@ impl<E: Entity> EntityMessage<E> {
             Self::Crash => {}
         }
     }
+}
+
+/// What the passivator holds until a snapshot is durable: so that the entity stays resident
+/// meanwhile, and only a bounded number rest at once (LIM-1).
+pub(crate) struct Rest {
+    pub(crate) _place: InFlight,
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 /// The actor behaviour; the state is in [`Resident`].
@@ -79,10 +86,11 @@ impl<E: Entity> Actor for EntityActor<E> {
         resident: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            EntityMessage::Submit(submission) => resident.submit(*submission).await,
-            // What is rare is on the heap, so that the usual message needs little room.
+            // On the heap while it is worked on: an actor has room for its longest message, twice,
+            // also while it has none.
+            EntityMessage::Submit(submission) => Box::pin(resident.submit(*submission)).await,
             EntityMessage::Prepare(preparation) => Box::pin(resident.prepare(*preparation)).await,
-            EntityMessage::Rest(done) => Box::pin(resident.rest(done)).await,
+            EntityMessage::Rest(rest) => Box::pin(resident.rest(rest)).await,
             #[cfg(test)]
             EntityMessage::Crash => panic!("crashed by a test"),
         }
@@ -186,14 +194,11 @@ impl<E: Entity> Resident<E> {
         }
     }
 
-    async fn rest(&mut self, done: oneshot::Sender<()>) {
+    async fn rest(&mut self, rest: Rest) {
         if self.refresh().await.is_err() {
             return;
         }
-        let Some(rows) = self.decider.snapshot_rows() else {
-            notify(done);
-            return;
-        };
+        let Some(rows) = self.decider.snapshot_rows() else { return };
         let metrics = Arc::clone(&self.node.metrics);
         let unit = Unit {
             origin: Some((Arc::clone(&self.residency), self.decider.generation)),
@@ -202,10 +207,8 @@ impl<E: Entity> Resident<E> {
             preconditions: Vec::new(),
             outbox: Vec::new(),
             done: Box::new(move |committed| {
-                if committed.is_ok() {
-                    metrics.snapshots_written.add(1);
-                    notify(done);
-                }
+                let _until_now = rest;
+                metrics.snapshots_written.add(u64::from(committed.is_ok()));
             }),
         };
         self.residency.unit_sent();
@@ -218,9 +221,4 @@ impl<E: Entity> Resident<E> {
 /// A caller that is gone needs no answer; the commit stands either way.
 fn answer<R>(reply: OutcomeSender<R>, result: Result<Outcome<R>, SubmitError>) {
     drop(reply.send(result));
-}
-
-/// Nobody listens when the passivator gave up; resting is only a hint.
-fn notify(done: oneshot::Sender<()>) {
-    let _is_heard = done.send(()).is_ok();
 }

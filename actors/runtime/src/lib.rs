@@ -21,6 +21,7 @@ pub mod metrics;
 mod node;
 mod outbox;
 mod ownership;
+mod passivator;
 pub mod query;
 mod residency;
 mod rows;

@@ -48,11 +48,29 @@ pub const ADMISSION_INTERVAL_MS: u64 = 100;
 pub const COMMITS_IN_FLIGHT_MAX: usize = 4;
 /// Share of the commands in flight that must wait before a batch joins others in flight, as a
 /// divisor: small batches would cost a sync each.
-pub const BATCH_SHARE_DIVISOR: usize = 4;
+pub const BATCH_SHARE_DIVISOR: usize = 2;
 /// Entities that one audit record may point to.
 pub const TOUCHED_MAX: usize = 10_000;
 /// Audit leaves between heads that are kept for good.
 pub const HEAD_INTERVAL_LEAVES: u64 = 1_024;
+/// Entities of one kind that write a snapshot before they sleep, at once.
+pub const PASSIVATIONS_AT_ONCE_MAX: usize = 256;
+/// Events behind its snapshot with which an entity sleeps without writing another: loading reads
+/// the journal anyway.
+pub const PASSIVATION_EVENTS_MAX: u32 = 32;
+/// Share of the resident entities, as a divisor, that are drowsy rather than kept by the policy.
+pub const DROWSY_SHARE_DIVISOR: u64 = 16;
+/// How often the passivator looks for who is idle when nobody needs room, in milliseconds.
+pub const PASSIVATION_TURN_MS: u64 = 250;
+/// Pause before the passivator looks again for room that it did not find, in milliseconds.
+pub const PASSIVATION_PAUSE_MS: u64 = 10;
+/// Turns in which the passivator looks at every resident entity once, if those are not too many.
+pub const SWEEP_TURNS: usize = 16;
+/// Entities that the passivator looks at in one turn.
+pub const SWEEP_SLOTS_MAX: usize = 4_096;
+/// Share of the wanted residents, as a divisor, by which they may grow before entities that sleep
+/// are refused; or the commands in flight of the node, if those are more.
+pub const RESIDENT_MARGIN_DIVISOR: u64 = 4;
 
 const _: () = assert!(NODE_IN_FLIGHT_MAX < COMMIT_QUEUE_UNITS_MAX);
 const _: () = assert!(VALUE_INLINE_BYTES_MAX < actors_store::limits::VALUE_BYTES_MAX);

@@ -5,12 +5,13 @@ use crate::admission::Admission;
 use crate::audit_log::AuditLogs;
 use crate::committer::{self, CommitterHandle, CommitterParts};
 use crate::config::RuntimeConfig;
-use crate::directory::{self, Directory, FailureHook, HostedEntity, Supervision};
+use crate::directory::{Directory, FailureHook, HostedEntity, Supervision};
 use crate::error::SubmitError;
 use crate::limits::{ADMISSION_INTERVAL_MS, NAME_BYTES_MAX, TOUCHED_MAX};
 use crate::metrics::Metrics;
 use crate::outbox::{self, OutboxHandle};
 use crate::ownership::Ownership;
+use crate::passivator;
 use crate::supervisor::EntitySupervisor;
 use crate::timers;
 use crate::unit::{CommitFailure, PreparedAudit, Unit, Work};
@@ -189,13 +190,11 @@ impl Runtime {
             },
             queue,
         ));
-        let resident_max = config.resident_entities_max;
-        let idle = config.idle_seconds_max;
         let inner = Arc::new(NodeInner {
             admission,
-            patients: Directory::new(resident_max, idle),
-            devices: Directory::new(resident_max, idle),
-            facilities: Directory::new(resident_max, idle),
+            patients: Directory::new(&config, Arc::clone(&metrics)),
+            devices: Directory::new(&config, Arc::clone(&metrics)),
+            facilities: Directory::new(&config, Arc::clone(&metrics)),
             committer: handle,
             outbox,
             supervision: Supervision::default(),
@@ -222,9 +221,9 @@ impl Runtime {
         outbox::start(node, lanes);
         tokio::spawn(timers::run(Arc::clone(node)));
         tokio::spawn(adapt_admission(Arc::clone(node)));
-        tokio::spawn(directory::passivate::<Patient>(Arc::clone(node)));
-        tokio::spawn(directory::passivate::<Device>(Arc::clone(node)));
-        tokio::spawn(directory::passivate::<Facility>(Arc::clone(node)));
+        tokio::spawn(passivator::passivate::<Patient>(Arc::clone(node)));
+        tokio::spawn(passivator::passivate::<Device>(Arc::clone(node)));
+        tokio::spawn(passivator::passivate::<Facility>(Arc::clone(node)));
         Ok(())
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Residency {
     units_settled: AtomicU64,
     /// Generations up to and including this one were discarded by a failed commit.
     discarded_generation: AtomicU64,
+    /// Events behind the last snapshot. Only the actor writes it.
+    events_since_snapshot: AtomicU32,
     failed: AtomicBool,
     settled: Notify,
 }
@@ -30,6 +32,7 @@ impl Residency {
             units_sent: AtomicU64::new(0),
             units_settled: AtomicU64::new(0),
             discarded_generation: AtomicU64::new(0),
+            events_since_snapshot: AtomicU32::new(0),
             failed: AtomicBool::new(false),
             settled: Notify::new(),
         }
@@ -87,6 +90,14 @@ impl Residency {
 
     pub(crate) fn is_discarded(&self, generation: u64) -> bool {
         self.discarded_generation.load(Ordering::Acquire) >= generation
+    }
+
+    pub(crate) fn events_since_snapshot(&self) -> u32 {
+        self.events_since_snapshot.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_events_since_snapshot(&self, events: u32) {
+        self.events_since_snapshot.store(events, Ordering::Release);
     }
 
     pub(crate) fn mark_failed(&self) {

@@ -1,6 +1,7 @@
 //! The shell over the in-memory store: what callers may rely on.
 
 mod pipeline;
+mod residency;
 mod world;
 
 use crate::load;

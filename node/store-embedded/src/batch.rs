@@ -90,10 +90,11 @@ impl Batch {
         self.apply(version, Place { chunk: RECORD, base: 0 }, &change, below)
     }
 
-    /// Takes the payload of a record that was read; a small one is copied.
-    pub(crate) fn take(&mut self, payload: &Bytes) -> Place {
+    /// Takes a copy of the payload of a record that was read: sharing it would hold the whole log
+    /// segment in memory. Small ones are copied together.
+    pub(crate) fn take(&mut self, payload: &[u8]) -> Place {
         if payload.len() >= CHUNK_KEPT_BYTES {
-            self.taken.push(payload.clone());
+            self.taken.push(Bytes::copy_from_slice(payload));
             return Place { chunk: FIRST_TAKEN + length32(self.taken.len() - 1), base: 0 };
         }
         let base = self.extra.len();

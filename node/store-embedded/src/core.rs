@@ -11,6 +11,7 @@ use node_env::{Clock, DirectoryLock, DiskError, DiskFile};
 use crate::index::{Index, RunSet};
 use crate::limits::{
     CHECKPOINT_RETRY_MICROS, LOG_SEGMENTS_MAX, OVERLAY_GROWTH_MAX, PART_ROWS_MAX, PARTS_MAX,
+    RECOVERED_SHARE_DIVISOR,
 };
 use crate::merge::{Direction, Merge, Source};
 use crate::overlay::Overlay;
@@ -269,6 +270,15 @@ impl Core {
         drop(layers);
         if published {
             self.want_checkpoint();
+        }
+    }
+
+    /// Freezes what recovery laid above the runs, if it is much. Called before the first batch.
+    pub(crate) fn freeze_recovered(&self) {
+        let mut layers = locked(&self.layers);
+        let much = self.overlay_bytes / RECOVERED_SHARE_DIVISOR;
+        if layers.frozen.is_none() && layers.active.sequence > 0 && layers.active.bytes >= much {
+            layers.frozen = Some(std::mem::take(&mut layers.active));
         }
     }
 

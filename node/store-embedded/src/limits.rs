@@ -44,6 +44,9 @@ pub const PART_ROWS_AT_ONCE_MAX: usize = 4 << 10;
 pub const PARTS_MAX: usize = 48;
 /// Rows that recovery gathers before it sorts them into a part.
 pub const RECOVERED_ROWS_MAX: usize = 1 << 17;
+/// Share of the overlay, as a divisor, from which on what recovery found is written to the index
+/// at once: it frees the memory, and the next start need not read it from the log again.
+pub const RECOVERED_SHARE_DIVISOR: usize = 8;
 /// Bytes of small records that recovery gathers before it makes a part, at most.
 pub const RECOVERED_EXTRA_BYTES_MAX: usize = 16 << 20;
 /// Length from which a chunk of the overlay is kept as it is when parts are merged, in bytes;

@@ -132,6 +132,7 @@ impl EmbeddedStore {
         let threads = matches!(execution, Execution::Threads(_));
         let mut writer = Writer::new(log, end.version, threads);
         core.assume_durable(end.sequence);
+        core.freeze_recovered();
         core.sync(vec![writer.mark(&core)?]);
         if let Some(reason) = core.stopped() {
             tracing::error!(reason, "the store could not be started");

@@ -87,11 +87,10 @@ impl MessageDigest {
     /// Lower-case hexadecimal form, 64 characters.
     #[must_use]
     pub fn to_hex(self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _infallible = write!(hex, "{byte:02x}");
-            hex
-        })
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let digit = |number: u8| char::from(DIGITS[usize::from(number & 0xf)]);
+        let digits = |byte: &u8| [digit(byte >> 4), digit(*byte)];
+        self.0.iter().flat_map(digits).collect()
     }
 }
 

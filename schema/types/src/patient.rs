@@ -417,8 +417,8 @@ pub struct PatientState {
     pub registration: Registration,
     /// Who the person is.
     pub demographics: Demographics,
-    /// Stays by id.
-    pub encounters: BTreeMap<EncounterId, Encounter>,
+    /// Stays by id. Boxed: most patients have one, and a map keeps room for eleven.
+    pub encounters: BTreeMap<EncounterId, Box<Encounter>>,
     /// Recent values per measure, oldest first; the newest of all is the last one.
     pub measures: Measures,
     /// How many observations were ever recorded.

@@ -253,7 +253,8 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn encounter(&self, id: &EncounterId) -> Option<&Encounter> {
-        self.work.encounters.get(id).or_else(|| self.base.encounters.get(id))
+        let stay = self.work.encounters.get(id).or_else(|| self.base.encounters.get(id));
+        stay.map(Box::as_ref)
     }
 
     /// How many stays there are, one of this id included.

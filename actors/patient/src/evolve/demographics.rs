@@ -32,7 +32,11 @@ pub(crate) fn apply_patch(
 ) {
     for identifier in &patch.identifiers {
         if let Err(place) = demographics.identifiers.binary_search(identifier) {
-            demographics.identifiers.insert(place, identifier.clone());
+            let identifiers = &mut demographics.identifiers;
+            if identifiers.len() == identifiers.capacity() {
+                identifiers.reserve_exact(1 + identifiers.len() / 4);
+            }
+            identifiers.insert(place, identifier.clone());
         }
     }
     let by_name = |name: &Phi<PersonName>| {

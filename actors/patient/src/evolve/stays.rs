@@ -25,18 +25,24 @@ pub(super) fn evolve_movement_recorded(
     encounter: &EncounterId,
     movement: &Movement,
 ) {
-    let stay = state.encounters.entry(encounter.clone()).or_insert_with(|| Encounter {
-        movements: Vec::new(),
-        status: EncounterStatus::Planned,
-        class: EncounterClass::Unknown,
-        location: None,
-        started_at: None,
-        ended_at: None,
+    let stay = state.encounters.entry(encounter.clone()).or_insert_with(|| {
+        Box::new(Encounter {
+            movements: Vec::new(),
+            status: EncounterStatus::Planned,
+            class: EncounterClass::Unknown,
+            location: None,
+            started_at: None,
+            ended_at: None,
+        })
     });
     if is_rewritable(movement) {
         stay.movements.retain(|one| one.message_id != movement.message_id);
     }
     if let Err(place) = position_of(&stay.movements, movement) {
+        // Most stays have few movements, and those are large.
+        if stay.movements.len() == stay.movements.capacity() {
+            stay.movements.reserve_exact(1 + stay.movements.len() / 4);
+        }
         stay.movements.insert(place, movement.clone());
     }
     let folded = fold_stay(&stay.movements, None);

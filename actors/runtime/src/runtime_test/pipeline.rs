@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 /// A store whose answers to commits wait until they are let through.
-struct SlowStore {
+pub(super) struct SlowStore {
     inner: Arc<MemoryStore>,
     let_through: watch::Sender<usize>,
     commits: AtomicUsize,
@@ -42,18 +42,22 @@ impl Store for SlowStore {
 }
 
 impl SlowStore {
-    fn hold(&self) -> usize {
+    pub(super) fn hold(&self) -> usize {
         let begun = self.commits.load(Ordering::SeqCst);
         self.let_through.send_replace(begun);
         begun
     }
 
-    fn let_all_through(&self) {
+    pub(super) fn let_all_through(&self) {
         self.let_through.send_replace(usize::MAX);
     }
 }
 
 async fn start(world: &World) -> (Arc<SlowStore>, Runtime) {
+    start_slow(world, RuntimeConfig::default()).await
+}
+
+pub(super) async fn start_slow(world: &World, config: RuntimeConfig) -> (Arc<SlowStore>, Runtime) {
     let store = Arc::new(SlowStore {
         inner: Arc::clone(&world.store),
         let_through: watch::Sender::new(usize::MAX),
@@ -63,7 +67,7 @@ async fn start(world: &World) -> (Arc<SlowStore>, Runtime) {
         store: Arc::clone(&store) as Arc<dyn Store>,
         clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
         signer: Arc::new(HeadSigner::new(&[7; 32])),
-        config: RuntimeConfig::default(),
+        config,
     };
     (store, Runtime::start(parts).await.unwrap())
 }

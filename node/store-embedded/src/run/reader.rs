@@ -189,6 +189,7 @@ fn parse_index(index: Bytes) -> Option<Vec<BlockEntry>> {
         let first_key = reader.take32(key_bytes)?;
         blocks.push(BlockEntry { prefix: Prefix::of(&first_key), first_key, offset, length });
     }
+    blocks.shrink_to_fit();
     Some(blocks)
 }
 

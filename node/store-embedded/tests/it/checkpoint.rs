@@ -13,7 +13,7 @@ use node_env::fake::{FakeDisk, SeededRng};
 use node_store_embedded::{EmbeddedStore, Execution, Options};
 
 use crate::world::{
-    DIRECTORY, all, faked, files, get, open, open_inline, read, set_request, small, threads,
+    DIRECTORY, all, faked, files, get, open, open_inline, read, set, set_request, small, threads,
 };
 
 #[test]
@@ -167,4 +167,29 @@ fn large_batches_are_the_same_after_merges_checkpoints_and_openings() {
         let stats = store.stats();
         assert!(stats.checkpoints > 0 && stats.overlay_bytes < 3 << 20, "{stats:?}");
     }
+}
+
+#[test]
+fn what_recovery_found_is_written_to_the_index_and_read_from_the_log_only_once() {
+    let disk = FakeDisk::new(6);
+    let options = Options { overlay_bytes: 64 << 10, ..small(DIRECTORY) };
+    let open = || EmbeddedStore::open(faked(&disk, Execution::Inline), &options).unwrap();
+    let store = open();
+    for number in 0..40 {
+        set(&store, &format!("key {number:02}"), &"v".repeat(500)).unwrap();
+    }
+    assert_eq!(store.stats().checkpoints, 0);
+    let expected = all(block_on(store.begin()).unwrap().as_ref());
+    drop(store);
+    let store = open();
+    assert!(store.stats().recovered_records >= 40);
+    assert_eq!(all(block_on(store.begin()).unwrap().as_ref()), expected);
+    set(&store, "key 00", &expected[0].1).unwrap();
+    let stats = store.stats();
+    assert!(stats.checkpoints == 1 && stats.overlay_bytes < 4 << 10, "{stats:?}");
+    assert_eq!(all(block_on(store.begin()).unwrap().as_ref()), expected);
+    drop(store);
+    let store = open();
+    assert!(store.stats().recovered_records < 5, "{:?}", store.stats());
+    assert_eq!(all(block_on(store.begin()).unwrap().as_ref()), expected);
 }

@@ -117,9 +117,10 @@ fn is_from_the_future(
     })
 }
 
+#[expect(clippy::borrowed_box, reason = "that is what the map gives")]
 fn write_encounter(
     mut builder: wire::encounter::Builder<'_>,
-    (id, encounter): (&EncounterId, &Encounter),
+    (id, encounter): (&EncounterId, &Box<Encounter>),
 ) {
     builder.set_id(id.as_str());
     put_list!(builder.init_movements, &encounter.movements, write_movement);
@@ -134,7 +135,7 @@ fn write_encounter(
 
 fn read_encounter(
     reader: wire::encounter::Reader<'_>,
-) -> Result<(EncounterId, Encounter), WireError> {
+) -> Result<(EncounterId, Box<Encounter>), WireError> {
     use wire::encounter::{ended_at, started_at};
     let location = reader.has_location().then(|| read_location(reader.get_location()));
     let started = reader.get_started_at();
@@ -147,7 +148,7 @@ fn read_encounter(
         started_at: optional_instant!(started_at::Which, started, "encounter start"),
         ended_at: optional_instant!(ended_at::Which, ended, "encounter end"),
     };
-    Ok((EncounterId::new(read_text(reader.get_id())?), encounter))
+    Ok((EncounterId::new(read_text(reader.get_id())?), Box::new(encounter)))
 }
 
 fn write_link(mut builder: wire::link::Builder<'_>, (other, link): (&EntityId, &Link)) {

@@ -360,8 +360,8 @@ fn full_state() -> PatientState {
             deceased_at: stated(Some(at(7200)), 6),
         },
         encounters: BTreeMap::from([
-            (EncounterId::new("V0004711"), stay),
-            (EncounterId::new("V0000001"), over),
+            (EncounterId::new("V0004711"), Box::new(stay)),
+            (EncounterId::new("V0000001"), Box::new(over)),
         ]),
         measures: Measures::from_iter([
             (Measure::HeartRate, Series::from([measured(0, "92")])),
@@ -411,8 +411,8 @@ fn state_of_variants() -> PatientState {
             ..Demographics::default()
         },
         encounters: BTreeMap::from([
-            (EncounterId::new("V1"), stay(EncounterStatus::Planned, 1)),
-            (EncounterId::new("V2"), stay(EncounterStatus::Cancelled, 2)),
+            (EncounterId::new("V1"), Box::new(stay(EncounterStatus::Planned, 1))),
+            (EncounterId::new("V2"), Box::new(stay(EncounterStatus::Cancelled, 2))),
         ]),
         scores: scores.iter().map(|score| score.result(false)).collect(),
         ..PatientState::default()

@@ -263,7 +263,7 @@ impl Tape {
         PatientState {
             registration: self.registration(),
             demographics: self.demographics(),
-            encounters: self.map(|tape| (tape.encounter_id(), tape.encounter())),
+            encounters: self.map(|tape| (tape.encounter_id(), Box::new(tape.encounter()))),
             measures: self.map(Self::measure_values).into_iter().collect(),
             observations_total: self.u64(),
             scores: scores.into_iter().collect(),
