@@ -17,8 +17,10 @@ use std::time::Duration;
 
 /// Patients that are woken to see what one costs.
 const WOKEN_MAX: u64 = 20_000;
-/// Time in which a node that was just started becomes quiet, milliseconds.
+/// A node is quiet when nothing changed in this time, milliseconds.
 const QUIET_MS: u64 = 1_000;
+/// Looks at a node that does not become quiet.
+const LOOKS_MAX: u32 = 120;
 
 /// Makes data in a process of its own, which is still running when this returns and `hold` is
 /// set, and gone otherwise. Gives what the process said.
@@ -91,14 +93,14 @@ pub async fn memory(world: &World, plan: &Plan) -> Result<Report, BenchError> {
     prepare(world, (&data, plan.patients, 0), false).await?;
     let empty = Folder::temporary()?;
     let node = ServedNode::start(&world.program, &empty.data(), clock, &none).await?;
-    let without = quiet_bytes(&node).await;
+    let without = quiet_bytes(&node).await?;
     drop(node);
     let node = ServedNode::start(&world.program, &data, clock, &none).await?;
     let answered = first_answer(world, &node).await?;
-    let asleep = quiet_bytes(&node).await;
+    let asleep = quiet_bytes(&node).await?;
     let before = (metric(&node, ACTIVATED).await?, metric(&node, OVERLAY).await?);
     let woken = wake(world, &node, plan.patients.min(WOKEN_MAX)).await?;
-    let awake = quiet_bytes(&node).await;
+    let awake = quiet_bytes(&node).await?;
     let count = metric(&node, ACTIVATED).await?.saturating_sub(before.0);
     // Each look left an audit record, which is in memory until the next checkpoint.
     let records = metric(&node, OVERLAY).await?.saturating_sub(before.1);
@@ -119,11 +121,22 @@ pub async fn memory(world: &World, plan: &Plan) -> Result<Report, BenchError> {
 }
 
 const ACTIVATED: &str = "medulla_runtime_entities_activated_total";
+const COMMITTED: &str = "medulla_runtime_units_committed_total";
 const OVERLAY: &str = "medulla_store_overlay_bytes";
 
-async fn quiet_bytes(node: &ServedNode) -> u64 {
-    tokio::time::sleep(Duration::from_millis(QUIET_MS)).await;
-    process::Process::Other(node.process.id()).memory_bytes()
+/// Memory once the node has done what was left to do: messages to deliver, a checkpoint of what
+/// recovery found.
+async fn quiet_bytes(node: &ServedNode) -> Result<u64, BenchError> {
+    let mut before = None;
+    for _ in 0..LOOKS_MAX {
+        tokio::time::sleep(Duration::from_millis(QUIET_MS)).await;
+        let now = Some((metric(node, COMMITTED).await?, metric(node, OVERLAY).await?));
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    Ok(process::Process::Other(node.process.id()).memory_bytes())
 }
 
 /// Asks for patients that sleep, one after the other; the first was asked for before.

@@ -49,7 +49,7 @@ const fn most(run: &'static str, figure: &'static str, wanted: f64) -> Goal {
 }
 
 /// Every goal, in the order of the table.
-pub const GOALS: [Goal; 28] = [
+pub const GOALS: [Goal; 29] = [
     least("observe 1024 in-process", "ops_per_second", 45_000.0),
     least("observe 1024 in-process", "ratios.rate_over_sqlite", 1.0),
     least("observe 1024 in-process", "ratios.rate_over_fsync_per_event", 80.0),
@@ -59,7 +59,7 @@ pub const GOALS: [Goal; 28] = [
     least("observe 64 in-process", "ops_per_second", 30_000.0),
     most("observe 64 in-process", "p50_us", 1_000.0),
     least("observe 64 wire", "ops_per_second", 15_000.0),
-    least("observe 64 wire", "ratios.rate_over_postgresql", 2.5),
+    least("observe 64 wire 64 connections", "ratios.rate_over_postgresql", 2.5),
     least("observe 64 wire batch 32", "ops_per_second", 40_000.0),
     least("mllp 64", "ops_per_second", 15_000.0),
     least("mllp 64", "ratios.rate_over_postgresql", 2.5),
@@ -76,6 +76,7 @@ pub const GOALS: [Goal; 28] = [
     most("query", "filter_and_group_seconds", 1.0),
     most("query", "top_100_seconds", 1.0),
     least("overload", "goodput_over_peak", 0.9),
+    most("overload", "admitted_p99_us", 1_000_000.0),
     most("overload", "recovery_seconds", 5.0),
     most("failover", "unavailable_ms", 5_000.0),
 ];
@@ -219,7 +220,8 @@ fn steady_runs(plan: &Plan, sizes: Sizes) -> Vec<(&'static str, Steady, Plan)> {
     vec![
         ("observe 1024 in-process", Steady::Observe, local(1_024)),
         ("observe 64 in-process", Steady::Observe, Plan { compare: false, ..local(64) }),
-        ("observe 64 wire", Steady::Observe, wire(1)),
+        ("observe 64 wire", Steady::Observe, Plan { compare: false, ..wire(1) }),
+        ("observe 64 wire 64 connections", Steady::Observe, Plan { connections: 64, ..wire(1) }),
         ("observe 64 wire batch 32", Steady::Observe, Plan { compare: false, ..wire(32) }),
         ("mllp 64", Steady::Mllp, wire(1)),
         ("fhir 64", Steady::Fhir, Plan { compare: false, ..wire(1) }),

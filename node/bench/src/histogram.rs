@@ -10,12 +10,15 @@ pub struct Observed {
     pub operations: u64,
     /// Calls that failed, by code.
     pub errors: BTreeMap<String, u64>,
+    /// From when a call was due.
     latency: hdrhistogram::Histogram<u64>,
+    /// From when it was made: less where the generator itself was late.
+    answered_in: hdrhistogram::Histogram<u64>,
 }
 
 impl Default for Observed {
     fn default() -> Self {
-        Self { operations: 0, errors: BTreeMap::new(), latency: empty() }
+        Self { operations: 0, errors: BTreeMap::new(), latency: empty(), answered_in: empty() }
     }
 }
 
@@ -28,8 +31,15 @@ fn empty() -> hdrhistogram::Histogram<u64> {
 impl Observed {
     /// Counts a call that succeeded: how many operations it stood for and how long it took.
     pub fn success(&mut self, operations: u32, micros: u64) {
+        self.success_of(operations, (micros, micros));
+    }
+
+    /// Counts a call that succeeded: how many operations it stood for, and the time from when it
+    /// was due and from when it was made.
+    pub fn success_of(&mut self, operations: u32, (since_due, since_made): (u64, u64)) {
         self.operations += u64::from(operations);
-        self.latency.saturating_record(micros.max(1));
+        self.latency.saturating_record(since_due.max(1));
+        self.answered_in.saturating_record(since_made.max(1));
     }
 
     /// Counts a call that failed.
@@ -47,6 +57,7 @@ impl Observed {
             *self.errors.entry(code.clone()).or_default() += count;
         }
         let _same_bounds = self.latency.add(&other.latency);
+        let _same_bounds = self.answered_in.add(&other.answered_in);
     }
 
     /// Calls that succeeded.
@@ -66,6 +77,12 @@ impl Observed {
     #[must_use]
     pub fn quantile(&self, share: f64) -> u64 {
         self.latency.value_at_quantile(share)
+    }
+
+    /// Like [`Observed::quantile`], of the time from when calls were made.
+    #[must_use]
+    pub fn answered_quantile(&self, share: f64) -> u64 {
+        self.answered_in.value_at_quantile(share)
     }
 
     /// The longest latency, microseconds.

@@ -4,6 +4,7 @@ use crate::counters::Counters;
 use crate::disk::UnsyncedDisk;
 use crate::error::BenchError;
 use crate::plan::{Durability, Plan, World};
+use actors_runtime::RuntimeConfig;
 use node_app::{Node, NodeConfig, assemble};
 use node_ingest::gateway::Gateway;
 use std::path::{Path, PathBuf};
@@ -62,19 +63,36 @@ pub struct OwnNode {
 }
 
 impl OwnNode {
-    /// Starts a node; with listeners unless the plan is in-process.
+    /// Starts a node that can keep all patients of the plan awake; with listeners unless the plan
+    /// is in-process.
     ///
     /// # Errors
     /// [`BenchError`].
     pub async fn start(world: &World, plan: &Plan) -> Result<Self, BenchError> {
+        let usual = RuntimeConfig::default().resident_entities_max;
+        Self::start_with(world, plan, plan.patients.saturating_mul(2).max(usual)).await
+    }
+
+    /// Starts a node that keeps as many patients awake as one does by default.
+    ///
+    /// # Errors
+    /// [`BenchError`].
+    pub async fn start_usual(world: &World, plan: &Plan) -> Result<Self, BenchError> {
+        Self::start_with(world, plan, RuntimeConfig::default().resident_entities_max).await
+    }
+
+    async fn start_with(
+        world: &World,
+        plan: &Plan,
+        resident_entities_max: u64,
+    ) -> Result<Self, BenchError> {
         let folder = Folder::named_or_temporary(plan.data.as_ref())?;
         let mut environment = world.environment.clone();
         if plan.durability == Durability::None {
             environment.disk = Arc::new(UnsyncedDisk(environment.disk));
         }
         let mut config = NodeConfig::new(folder.data());
-        let resident = config.runtime.resident_entities_max;
-        config.runtime.resident_entities_max = resident.max(plan.patients.saturating_mul(2));
+        config.runtime.resident_entities_max = resident_entities_max;
         if plan.fsync_per_event {
             config.runtime.batch_units_max = 1;
         }

@@ -30,6 +30,8 @@ pub struct Plan {
     pub patients: u64,
     /// Callers at once.
     pub concurrency: usize,
+    /// Connections that callers of the RPC API share; their calls are pipelined.
+    pub connections: usize,
     /// Time that counts, milliseconds.
     pub measure_ms: u64,
     /// Time before that, milliseconds.
@@ -61,6 +63,7 @@ impl Default for Plan {
         Self {
             patients: 10_000,
             concurrency: 64,
+            connections: 8,
             measure_ms: 10_000,
             warm_up_ms: 1_000,
             pace: Pace::Closed,

@@ -23,7 +23,8 @@ const TRIES_MAX: u32 = 200;
 /// [`BenchError`].
 pub async fn run(world: &World, plan: &Plan) -> Result<(Report, OwnNode), BenchError> {
     let clock = &world.environment.clock;
-    let own = OwnNode::start(world, &Plan { in_process: true, ..plan.clone() }).await?;
+    let in_process = Plan { in_process: true, ..plan.clone() };
+    let own = OwnNode::start_usual(world, &in_process).await?;
     let began = clock.monotonic_micros();
     patients(own.gateway(), plan.patients).await?;
     let made = clock.monotonic_micros();

@@ -32,7 +32,8 @@ const QUERIES: [(&str, &str); 4] = [
 /// # Errors
 /// [`BenchError`].
 pub async fn run(world: &World, plan: &Plan) -> Result<Report, BenchError> {
-    let own = OwnNode::start(world, &Plan { in_process: true, ..plan.clone() }).await?;
+    let in_process = Plan { in_process: true, ..plan.clone() };
+    let own = OwnNode::start_usual(world, &in_process).await?;
     prepare::patients(own.gateway(), plan.patients).await?;
     let clock = &world.environment.clock;
     let mut report = Report::new("query");

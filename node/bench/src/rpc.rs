@@ -4,27 +4,26 @@ use crate::error::BenchError;
 use crate::load::Caller;
 use crate::local::{Crowd, Share};
 use crate::people::{PRINCIPAL, patient_key};
+use crate::plan::Plan;
 use crate::vitals::vital;
 use node_client::{Client, ClientConfig, ClientError, NewObservation, RetryPolicy};
 use node_env::Clock;
 use std::sync::Arc;
 
-/// Connections of one client at most: calls of a connection are pipelined.
-const CONNECTIONS_MAX: usize = 64;
-/// Clients at most: each has a thread.
-const CLIENTS_MAX: usize = 1;
+/// Clients: each has a thread.
+const CLIENTS: usize = 1;
 
-/// Clients for so many callers, which share them.
+/// Clients with so many connections each, which callers share.
 ///
 /// # Errors
 /// [`BenchError::Outside`] when the node cannot be reached.
-pub async fn clients(address: &str, callers: usize) -> Result<Vec<Client>, BenchError> {
+pub async fn clients(address: &str, plan: &Plan) -> Result<Vec<Client>, BenchError> {
     let mut clients = Vec::new();
-    for _ in 0..CLIENTS_MAX.min(callers.max(1)) {
+    for _ in 0..CLIENTS {
         let config = ClientConfig {
             address: address.to_owned(),
             principal: PRINCIPAL.to_owned(),
-            connections: callers.clamp(1, CONNECTIONS_MAX),
+            connections: plan.connections.clamp(1, plan.concurrency.max(1)),
             // A retry would hide what the node refused.
             retry: RetryPolicy::NEVER,
             ..ClientConfig::default()

@@ -142,11 +142,11 @@ async fn main_contestant<'a>(
         }
         (Steady::Read, Some(gateway)) => boxed(Reader::crowd(gateway, &crowd), AnyCaller::Reader),
         (Steady::Observe, None) => {
-            let clients = rpc::clients(&address()?, plan.concurrency).await?;
+            let clients = rpc::clients(&address()?, plan).await?;
             boxed(RpcObserver::crowd(&clients, clock, &crowd), AnyCaller::RpcObserver)
         }
         (Steady::Read, None) => {
-            let clients = rpc::clients(&address()?, plan.concurrency).await?;
+            let clients = rpc::clients(&address()?, plan).await?;
             boxed(RpcReader::crowd(&clients, &crowd), AnyCaller::RpcReader)
         }
         (Steady::Mllp, _) => {
@@ -282,6 +282,9 @@ fn report(plan: &Plan, what: Steady, contestants: &[Contestant<'_>]) -> Report {
     report.set("nodes", 1);
     report.set("patients", plan.patients);
     report.set("concurrency", plan.concurrency);
+    if matches!(what, Steady::Observe | Steady::Read) && !plan.in_process {
+        report.set("connections", plan.connections.min(plan.concurrency));
+    }
     report.set("batch", plan.batch);
     report.set("durable", plan.durability == Durability::Fsync);
     match plan.pace {

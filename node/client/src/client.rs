@@ -67,7 +67,22 @@ impl Client {
         W: Fn(Rc<worker::Link>, session::Client) -> F + Send + 'static,
         F: Future<Output = Result<T, ClientError>> + 'static,
     {
-        self.run(move |worker: Rc<Worker>| async move { worker.with_retries(work).await }).await
+        self.run(move |worker: Rc<Worker>| async move { worker.with_retries(None, work).await })
+            .await
+    }
+
+    /// Like [`Client::call`], for calls to a patient.
+    async fn call_patient<T, W, F>(&self, patient: &str, work: W) -> Result<T, ClientError>
+    where
+        T: Send + 'static,
+        W: Fn(Rc<worker::Link>, session::Client) -> F + Send + 'static,
+        F: Future<Output = Result<T, ClientError>> + 'static,
+    {
+        let patient = patient.to_owned();
+        self.run(move |worker: Rc<Worker>| async move {
+            worker.with_retries(Some(&patient), work).await
+        })
+        .await
     }
 
     async fn run<T, W, F>(&self, work: W) -> Result<T, ClientError>
@@ -129,7 +144,10 @@ impl Client {
     ) -> Result<Receipt, ClientError> {
         self.name(&mut observation);
         let asked = Arc::new((patient.to_owned(), observation));
-        self.call(move |link, session| calls::observe(link, session, Arc::clone(&asked))).await
+        self.call_patient(patient, move |link, session| {
+            calls::observe(link, session, Arc::clone(&asked))
+        })
+        .await
     }
 
     /// Records many observations in one call; each has its own result. Items that failed for a
@@ -153,8 +171,11 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn read(&self, patient: &str) -> Result<LiveState, ClientError> {
-        let patient: Arc<str> = patient.into();
-        self.call(move |link, session| calls::read(link, session, Arc::clone(&patient))).await
+        let asked: Arc<str> = patient.into();
+        self.call_patient(patient, move |link, session| {
+            calls::read(link, session, Arc::clone(&asked))
+        })
+        .await
     }
 
     /// The live states of many patients, each an audited read with its own result.
@@ -205,7 +226,10 @@ impl Client {
         model: Option<&str>,
     ) -> Result<Vec<Explained>, ClientError> {
         let asked = Arc::new((patient.to_owned(), model.unwrap_or_default().to_owned()));
-        self.call(move |link, session| calls::explain(link, session, Arc::clone(&asked))).await
+        self.call_patient(patient, move |link, session| {
+            calls::explain(link, session, Arc::clone(&asked))
+        })
+        .await
     }
 
     /// What happened to a patient, newest first.
@@ -219,7 +243,10 @@ impl Client {
         cursor: Option<Vec<u8>>,
     ) -> Result<TimelinePage, ClientError> {
         let asked = Arc::new((patient.to_owned(), limit, cursor.unwrap_or_default()));
-        self.call(move |link, session| calls::timeline(link, session, Arc::clone(&asked))).await
+        self.call_patient(patient, move |link, session| {
+            calls::timeline(link, session, Arc::clone(&asked))
+        })
+        .await
     }
 
     /// How many patients are in the beds of a facility.

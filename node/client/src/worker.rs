@@ -15,6 +15,7 @@ use schema_wire::rpc_capnp::{gateway, patient, session};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,15 +145,29 @@ impl Worker {
         Rc::clone(&self.links[turn % self.links.len()])
     }
 
+    /// The connection for calls to one patient: always the same, so that its capability is asked
+    /// for once and not by every connection; after a failure the others in turn.
+    fn link_of(&self, patient: &str, tries: u32) -> Rc<Link> {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(patient.as_bytes());
+        let links = u64::try_from(self.links.len()).unwrap_or(1);
+        let turn = hasher.finish().wrapping_add(u64::from(tries)) % links;
+        Rc::clone(&self.links[usize::try_from(turn).unwrap_or(0)])
+    }
+
     /// Makes a call, again after transient failures, as the policy says.
-    pub(crate) async fn with_retries<T, W, F>(&self, work: W) -> Result<T, ClientError>
+    pub(crate) async fn with_retries<T, W, F>(
+        &self,
+        patient: Option<&str>,
+        work: W,
+    ) -> Result<T, ClientError>
     where
         W: Fn(Rc<Link>, session::Client) -> F,
         F: Future<Output = Result<T, ClientError>>,
     {
         let mut tries = 0;
         loop {
-            let link = self.link();
+            let link = patient.map_or_else(|| self.link(), |patient| self.link_of(patient, tries));
             let result = match link.session().await {
                 Ok(session) => work(link, session).await,
                 Err(error) => Err(error),

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use node_ingest::gateway::Caller;
 use schema_types::audit::AuditAction;
 use schema_types::error_code::ErrorCode;
+use schema_types::ids::SourceId;
 use schema_wire::rpc_capnp as wire;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -102,6 +103,8 @@ impl Lease {
 pub(crate) struct Access {
     /// Who acts, and for what purpose.
     pub(crate) caller: Rc<Caller>,
+    /// The source of what they send.
+    pub(crate) source: SourceId,
     purposes: Rc<[String]>,
     is_read_only: bool,
     fields: Fields,
@@ -120,6 +123,7 @@ impl Access {
             Fields(numbers.into_iter().fold(0, |bits, number| bits | Fields::bit(number)))
         });
         Self {
+            source: SourceId::new(format!("rpc:{}", grants.principal)),
             caller: Rc::new(Caller { principal: grants.principal, purpose }),
             purposes: grants.purposes.into(),
             is_read_only: grants.read_only,

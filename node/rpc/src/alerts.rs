@@ -15,7 +15,7 @@ use bytes::Bytes;
 use node_ingest::gateway::{Caller, Origin};
 use schema_types::audit::{AuditAction, AuditOutcome};
 use schema_types::error_code::ErrorCode;
-use schema_types::ids::{AlertId, CommandId, EntityId, MessageDigest, SourceId};
+use schema_types::ids::{AlertId, CommandId, EntityId, MessageDigest};
 use schema_types::patient::Alert;
 use schema_wire::rpc_capnp::{self as wire, Field, alerts};
 use std::rc::Rc;
@@ -48,7 +48,7 @@ impl AlertsServer {
         let service = &self.connection.service;
         let once = !command_id.is_empty();
         let origin = Origin {
-            source: SourceId::new(format!("rpc:{}", self.access.caller.principal)),
+            source: self.access.source.clone(),
             command_id: match once {
                 true => CommandId::new(command_id),
                 false => service.question().command_id,

@@ -15,7 +15,7 @@ use schema_types::Decimal;
 use schema_types::audit::AuditAction;
 use schema_types::clinical::{Code, Observation, ObservationStatus, ObservationValue, Provenance};
 use schema_types::error_code::ErrorCode;
-use schema_types::ids::{CommandId, EncounterId, EntityId, MessageDigest, ObservationId, SourceId};
+use schema_types::ids::{CommandId, EncounterId, EntityId, MessageDigest, ObservationId};
 use schema_types::measure::{Acvpu, LOINC_SYSTEM, Measure, MeasureError};
 use schema_types::phi::Phi;
 use schema_types::quantity::Quantity;
@@ -57,7 +57,7 @@ pub(crate) fn take(
     let content = digest(stated)?;
     let once = !command_id.is_empty();
     let origin = Origin {
-        source: SourceId::new(format!("rpc:{}", access.caller.principal)),
+        source: access.source.clone(),
         command_id: if once { CommandId::new(command_id) } else { service.question().command_id },
         content,
         message: None,

@@ -113,7 +113,14 @@ pub(crate) async fn plan(
         Err(Misplaced::Store(error)) => return Err(error.into()),
     };
     let (resource_type, id) = (facts.resource_type, facts.id.clone().unwrap_or_default());
-    let current = index::newest(snapshot, &gateway.tenant, resource_type, &id).await?;
+    // Of an id that was drawn for this request nobody knows yet, and the precondition says so
+    // again; in bundles a client may choose it.
+    let is_drawn =
+        wanted.mode == WriteMode::Create && wanted.prefix.is_empty() && !exchange.once();
+    let current = match is_drawn {
+        true => None,
+        false => index::newest(snapshot, &gateway.tenant, resource_type, &id).await?,
+    };
     let is_other_interface = current.as_ref().is_some_and(|(owner, _)| !owner.by_fhir);
     if is_other_interface {
         let reason = "the resource came by another interface and is not changed by FHIR";

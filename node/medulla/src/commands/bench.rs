@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::screen::{Colour, Screen, Table};
 use crate::serve::Interrupts;
 use node_bench::goals::{self, Better, Judged, Sizes};
-use node_bench::limits::{CONCURRENCY_MAX, PATIENTS_MAX, SECONDS_MAX};
+use node_bench::limits::{CONCURRENCY_MAX, CONNECTIONS_MAX, PATIENTS_MAX, SECONDS_MAX};
 use node_bench::load::Pace;
 use node_bench::steady::{self, Steady};
 use node_bench::{
@@ -38,6 +38,10 @@ pub(crate) struct BenchArguments {
     /// Callers at once [default: 64]
     #[arg(long, value_name = "C")]
     concurrency: Option<usize>,
+    /// Connections that callers of the RPC API share [default: 8]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=CONNECTIONS_MAX))]
+    connections: Option<u16>,
     /// Seconds that count
     #[arg(long, value_name = "S", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=SECONDS_MAX))]
@@ -147,6 +151,7 @@ impl BenchArguments {
         Ok(Plan {
             patients: self.patients.unwrap_or(self.workload.usual_patients()),
             concurrency,
+            connections: self.connections.map_or(usual.connections, usize::from),
             measure_ms: self.seconds * 1_000,
             warm_up_ms: WARM_UP_MS,
             pace: self.rate.map_or(Pace::Closed, |rate| Pace::Open { rate }),
