@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod clinical;
+pub mod cluster;
 pub mod device;
 pub mod error_code;
 pub mod facility;

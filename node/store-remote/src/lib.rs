@@ -1,0 +1,25 @@
+//! The remote adapter of the store port: a server that serves any open store over TCP, and a
+//! client that is a store. For the development cluster without FoundationDB: the server is one
+//! process, it is not highly available, and the connection is neither encrypted nor
+//! authenticated. What the two sides promise is in the README.
+
+mod client;
+mod codec;
+pub mod config;
+pub mod error;
+mod frame;
+mod gather;
+mod incarnation;
+pub mod limits;
+mod message;
+mod server;
+mod silence;
+pub mod stream;
+
+pub use client::RemoteStore;
+pub use config::{ClientConfig, ClientId, ClientIdentity, Liveness, ServerConfig};
+pub use error::{ConnectError, Farewell, ProtocolError};
+pub use incarnation::{IncarnationError, next_incarnation};
+pub use message::PROTOCOL_VERSION;
+pub use server::{RemoteServer, ServedStore, ServerStats};
+pub use stream::{Acceptor, BoxedStream, Connector, Stream, TcpAcceptor, TcpConnector};
