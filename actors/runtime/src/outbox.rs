@@ -25,6 +25,10 @@ use tokio::sync::mpsc;
 const RETRY_MS: u64 = 100;
 /// How often the store is searched for messages that found no room in a lane.
 const SWEEP_MS: u64 = 500;
+/// Messages in memory up to which the store is searched: a search offers those again.
+const QUEUED_FOR_SWEEP_MAX: usize = OUTBOX_LANES * OUTBOX_LANE_MAX / 8;
+/// Messages in memory at which a search ends: there is hardly room for more.
+const QUEUED_IN_SWEEP_MAX: usize = OUTBOX_LANES * OUTBOX_LANE_MAX / 2;
 /// The purpose under which entities act on each other.
 pub(crate) const SYSTEM_PURPOSE: &str = "TREAT";
 
@@ -55,6 +59,11 @@ impl OutboxHandle {
             self.overflowed.store(true, Ordering::Release);
         }
     }
+
+    /// Messages that wait in memory.
+    fn queued(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
 }
 
 /// Starts the lanes and the sweep; they end with the node.
@@ -68,7 +77,9 @@ pub(crate) fn start(node: &Arc<NodeInner>, lanes: OutboxLanes) {
         // What an earlier run of the node left undelivered comes first.
         sweep(&node).await;
         while node.wait_ms(SWEEP_MS).await {
-            if node.outbox.overflowed.swap(false, Ordering::AcqRel) {
+            if node.outbox.queued() <= QUEUED_FOR_SWEEP_MAX
+                && node.outbox.overflowed.swap(false, Ordering::AcqRel)
+            {
                 sweep(&node).await;
             }
         }
@@ -92,11 +103,16 @@ async fn run_lane(node: Arc<NodeInner>, mut lane: mpsc::Receiver<OutboxSend>) {
     }
 }
 
-/// Offers every stored message again. Duplicates are harmless: the row is gone after the first.
-async fn sweep(node: &Arc<NodeInner>) {
+/// Offers stored messages again, as many as there is room for. Duplicates are harmless: the row is
+/// gone after the first.
+pub(crate) async fn sweep(node: &Arc<NodeInner>) {
     let Ok(snapshot) = node.store.begin().await else { return };
     let mut query = Some(RangeQuery::forward(keys::family_range(Family::Outbox), PAGE_ITEMS_MAX));
     while let Some(current) = query {
+        if node.outbox.queued() > QUEUED_IN_SWEEP_MAX {
+            node.outbox.overflowed.store(true, Ordering::Release);
+            return;
+        }
         let Ok(page) = snapshot.range(current.clone()).await else {
             node.outbox.overflowed.store(true, Ordering::Release);
             return;
@@ -121,6 +137,9 @@ async fn sweep(node: &Arc<NodeInner>) {
 
 /// Hands one message over; `true` when it needs no further try.
 async fn deliver(node: &Arc<NodeInner>, send: &OutboxSend) -> bool {
+    if !is_stored(node, send).await {
+        return true;
+    }
     let record = match schema_wire::journal::decode_outbox(&send.record) {
         Ok(record) => record,
         Err(error) => {
@@ -175,6 +194,13 @@ async fn deliver(node: &Arc<NodeInner>, send: &OutboxSend) -> bool {
         }
     };
     settle(node, &record.receiver, send, result).await
+}
+
+/// Whether the message was not delivered yet, as far as can be seen. The receiver would find out by
+/// itself, but then everything it decided meanwhile would be thrown away.
+async fn is_stored(node: &NodeInner, send: &OutboxSend) -> bool {
+    let Ok(snapshot) = node.store.begin().await else { return true };
+    !matches!(snapshot.get(&send.key).await, Ok(None))
 }
 
 async fn settle(

@@ -116,6 +116,22 @@ async fn the_outbox_reaches_the_facility_exactly_once_once_1() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_is_offered_again_costs_its_receiver_nothing_once_1() {
+    let world = World::new();
+    let runtime = world.start().await;
+    futures::future::join_all((0..20).map(|n| {
+        let (runtime, p) = (runtime.clone(), patient(&format!("p{n}")));
+        async move { submit(&runtime, &p, "m", admit("W1", "m")).await.unwrap() }
+    }))
+    .await;
+    crate::outbox::sweep(&runtime.inner).await;
+    until(async || runtime.metrics().outbox_delivered.get() >= 20).await;
+    assert!(runtime.shut_down(1_000).await);
+    assert_eq!(runtime.metrics().outbox_delivered.get(), 20);
+    assert_eq!(runtime.metrics().entities_reloaded.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_undelivered_message_survives_a_restart_live_1() {
     let world = World::new();
     let runtime = world.start().await;
