@@ -5,6 +5,7 @@ use schema_types::audit::AuditAction;
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::{CommandId, EntityId, EntityKind, MessageDigest, PrincipalId, SourceId};
 use schema_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 /// What `decide` may know besides state and command.
@@ -29,7 +30,7 @@ pub struct Context<'a> {
 }
 
 /// How the audit log should describe what was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditNote {
     /// The kind of action.
     pub action: AuditAction,
@@ -58,7 +59,7 @@ pub struct Decision<E: Entity> {
 }
 
 /// A command was refused. The refusal is audited too (AUD-1).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {reason}")]
 pub struct Rejection {
     /// The stable code.

@@ -2,9 +2,10 @@
 
 use schema_types::ids::{CommandId, EntityId, MessageDigest, PrincipalId, SourceId};
 use schema_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A command with everything that is the same for all commands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope<C> {
     /// Who is addressed.
     pub entity: EntityId,

@@ -7,10 +7,11 @@ use schema_types::error_code::ErrorCode;
 use schema_types::ids::MessageDigest;
 use schema_types::phi::Phi;
 use schema_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How a resource is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteMode {
     /// Must not exist (a deleted one is recreated).
     Create,
@@ -21,7 +22,7 @@ pub enum WriteMode {
 }
 
 /// What search and summaries need to know of a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ResourceFacts {
     /// SHA-256 of the body as sent; the same digest as the current version is a repeat.
     pub digest: MessageDigest,
@@ -36,13 +37,14 @@ pub struct ResourceFacts {
 }
 
 /// One write of a FHIR resource, with what the gateway read from its body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceWrite {
     /// Type and id.
     pub key: ResourceKey,
     /// How it is written.
     pub mode: WriteMode,
     /// FHIR JSON as sent; empty for a deletion.
+    #[serde(with = "schema_types::phi::raw")]
     pub body: Phi<Vec<u8>>,
     /// The version that must be current (`If-Match`).
     pub if_match: Option<u64>,
@@ -51,7 +53,7 @@ pub struct ResourceWrite {
 }
 
 /// What became of one write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredVersion {
     /// Type and id.
     pub key: ResourceKey,
@@ -64,7 +66,7 @@ pub struct StoredVersion {
 }
 
 /// What became of one write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WriteOutcome {
     /// The resource is new, or was deleted before.
     Created,

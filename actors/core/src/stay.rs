@@ -4,9 +4,10 @@
 use schema_types::clinical::{EncounterClass, Location, Movement, MovementKind};
 use schema_types::patient::EncounterStatus;
 use schema_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What the movements of a stay amount to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoldedStay {
     /// Where the stay is in its life; Planned when nothing says that it began.
     pub status: EncounterStatus,

@@ -5,13 +5,14 @@ use schema_types::clinical::{Observation, ResourceKey, ResourceMeta};
 use schema_types::device::{DeviceNotice, DeviceState, SampleSummary};
 use schema_types::ids::EntityId;
 use schema_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use actors_core::resource::{
     ResourceFacts, ResourceWrite, StoredVersion, WriteMode, WriteOutcome,
 };
 
 /// What a device can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// A batch from the device's own feed. The observations carry the device's clock; they are
     /// corrected by the estimated offset and forwarded to whoever was measured then, or kept with
@@ -58,7 +59,7 @@ pub enum Command {
 }
 
 /// A timer of this entity that fired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Timer {
     /// The device may have been silent for too long.
     Silence {
@@ -68,7 +69,7 @@ pub enum Timer {
 }
 
 /// A question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Read {
     /// The whole live state. Answered by [`Reply::State`].
     State,
@@ -87,7 +88,7 @@ pub enum Read {
 }
 
 /// What a device answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// A change was made, or there was nothing to change.
     Done,
@@ -119,7 +120,7 @@ pub enum Reply {
 }
 
 /// What became of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// Whether the batch was new to the device, filled a gap, or repeated what was counted.
     pub order: BatchOrder,
@@ -136,7 +137,7 @@ pub struct Recorded {
 }
 
 /// Where a batch stands among those seen before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BatchOrder {
     /// Newer than all before it, or not numbered.
     Next,

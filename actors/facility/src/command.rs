@@ -5,6 +5,7 @@ use schema_types::clinical::{ResourceKey, ResourceMeta};
 use schema_types::facility::{BedKey, BedStatus, FacilityNotice, FacilityState};
 use schema_types::ids::{EncounterId, EntityId};
 use schema_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use actors_core::resource::{
@@ -12,7 +13,7 @@ pub use actors_core::resource::{
 };
 
 /// What a facility can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Say what a bed is ready for. An older statement never replaces a newer one. Answered by
     /// [`Reply::Done`].
@@ -39,7 +40,7 @@ pub enum Command {
 }
 
 /// A question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Read {
     /// The whole live state. Answered by [`Reply::State`].
     State,
@@ -74,7 +75,7 @@ pub enum Read {
 }
 
 /// What a facility answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// What was said is known now.
     Done {
@@ -105,7 +106,7 @@ pub enum Reply {
 }
 
 /// How many inpatients were in beds at an instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
     /// The instant; absent: after everything known.
     pub at: Option<Timestamp>,
@@ -114,7 +115,7 @@ pub struct Census {
 }
 
 /// Every bed ever heard of, and who is in it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BedBoard {
     /// By bed.
     pub beds: BTreeMap<BedKey, BedEntry>,
@@ -123,7 +124,7 @@ pub struct BedBoard {
 }
 
 /// One bed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BedEntry {
     /// Who is in it, or what it is ready for.
     pub occupancy: Occupancy,
@@ -132,7 +133,7 @@ pub struct BedEntry {
 }
 
 /// Who is in a bed, or what it is ready for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Occupancy {
     /// Nobody is in it.
     Free(BedStatus),
@@ -143,7 +144,7 @@ pub enum Occupancy {
 }
 
 /// A stay that a bed is used or kept for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Occupant {
     /// The patient.
     pub patient: EntityId,

@@ -11,15 +11,16 @@ use schema_types::patient::{
     PatientState,
 };
 use schema_types::phi::Phi;
-use schema_types::score::{Score, ScoreModel, ScoreResult};
+use schema_types::score::{Parameter, Score, ScoreModel, ScoreResult};
 use schema_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use actors_core::resource::{ResourceFacts, StoredVersion, WriteMode, WriteOutcome};
 pub use actors_core::stay::FoldedStay;
 
 /// What a patient can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// An ADT message: person, and perhaps a movement of a stay. Answered by [`Reply::Done`].
     ApplyAdt(Box<AdtReport>),
@@ -68,7 +69,7 @@ pub enum Command {
 }
 
 /// What an ADT message says about one patient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdtReport {
     /// The operation for the audit log, for example `adt-a01`.
     pub operation: String,
@@ -83,7 +84,7 @@ pub struct AdtReport {
 }
 
 /// Results of one message about one patient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservationReport {
     /// The operation for the audit log, for example `oru-r01`.
     pub operation: String,
@@ -97,13 +98,14 @@ pub struct ObservationReport {
 }
 
 /// One write of a FHIR resource, with what the gateway read from its body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceWrite {
     /// Type and id.
     pub key: ResourceKey,
     /// How it is written.
     pub mode: WriteMode,
     /// FHIR JSON as sent; empty for a deletion.
+    #[serde(with = "schema_types::phi::raw")]
     pub body: Phi<Vec<u8>>,
     /// The version that must be current (`If-Match`).
     pub if_match: Option<u64>,
@@ -139,7 +141,7 @@ impl ResourceWrite {
 }
 
 /// What a FHIR `Encounter` says about a stay.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncounterFact {
     /// The stay.
     pub encounter: EncounterId,
@@ -159,7 +161,7 @@ pub struct EncounterFact {
 }
 
 /// A device that measures this patient from or until some time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceLink {
     /// The device.
     pub device: EntityId,
@@ -189,7 +191,7 @@ pub fn is_observation_of(resource_id: &str, observation: &ObservationId) -> bool
 }
 
 /// A timer of this entity that fired.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Timer {
     /// Nobody took an alert in time.
     EscalateAlert {
@@ -201,7 +203,7 @@ pub enum Timer {
 }
 
 /// A question.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Read {
     /// The whole live state. Answered by [`Reply::State`].
     State,
@@ -242,7 +244,7 @@ pub enum Read {
 }
 
 /// What a patient answers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     /// A change was made, or there was nothing to change.
     Done(Changes),
@@ -278,7 +280,7 @@ pub enum Reply {
 }
 
 /// What a command changed, for gateways and for those who watch.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Changes {
     /// Observations recorded or corrected.
     pub observations_recorded: u32,
@@ -293,7 +295,7 @@ pub struct Changes {
 }
 
 /// One thing on a timeline.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum TimelineItem {
     /// A movement of a stay.
     Movement {
@@ -332,7 +334,7 @@ impl TimelineItem {
 }
 
 /// A score with the origin of every input.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The result, with model version, parts and what was missing.
     pub score: Score,
@@ -348,10 +350,11 @@ pub struct Explanation {
 }
 
 /// Where an input came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExplainedInput {
     /// The parameter of the model.
-    pub parameter: &'static str,
+    #[serde(deserialize_with = "schema_types::score::parameter_from_name")]
+    pub parameter: Parameter,
     /// What was measured.
     pub measure: Measure,
     /// Which observation.
@@ -367,7 +370,7 @@ pub struct ExplainedInput {
 }
 
 /// What was true at an instant, by all that is known now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AsOfView {
     /// The instant.
     pub at: Timestamp,

@@ -6,12 +6,13 @@ use crate::error::SubmitError;
 use crate::limits::{
     ADMISSION_BULK_FLOOR, ADMISSION_QUEUE_TARGET_MS, RETRY_AFTER_MS, RETRY_AFTER_MS_MAX,
 };
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 /// How much a command minds waiting. Decides who is refused first when the node is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum Urgency {
     /// Observations and imports: the sender repeats them.
     Bulk,

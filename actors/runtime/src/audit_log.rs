@@ -2,28 +2,29 @@
 //! signed head per shard and batch, both in the same transaction as their causes.
 
 use crate::error::SubmitError;
+use crate::head_keys::HeadKeys;
 use crate::limits::HEAD_INTERVAL_LEAVES;
 use crate::unit::PreparedAudit;
-use actors_audit::{Appender, HeadSigner, SignedTreeHead};
+use actors_audit::{Appender, SignedTreeHead};
 use actors_store::keys::{self, Family};
 use actors_store::{KeyRange, Mutation, RangeQuery, Snapshot};
 use bytes::Bytes;
-use schema_types::ids::{EntityId, ShardCount, ShardId};
+use schema_types::ids::{EntityId, ShardId};
 use schema_types::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// One shard's log and the size at which its newest head row was written.
+/// One shard's log, and the size at which its newest head row was written.
 #[derive(Clone)]
-struct ShardLog {
+pub(crate) struct ShardLog {
     appender: Appender,
     head_size: u64,
 }
 
-/// The logs of all shards.
+/// The logs of the shards that this node holds.
 pub(crate) struct AuditLogs {
-    shards: Vec<ShardLog>,
-    signer: Arc<HeadSigner>,
+    shards: BTreeMap<u16, ShardLog>,
+    keys: Arc<HeadKeys>,
 }
 
 /// Leaves of one batch; adopted when the batch is durable, dropped when it failed.
@@ -58,31 +59,33 @@ pub(crate) fn decode_head(row: &[u8]) -> Option<(SignedTreeHead, Appender)> {
 }
 
 impl AuditLogs {
-    /// Loads the newest head of every shard and checks that it is ours and that no leaf lies
-    /// beyond it.
-    ///
-    /// # Errors
-    /// [`SubmitError::Damaged`] when a head does not verify or does not fit its leaves.
-    pub(crate) async fn load(
-        snapshot: &dyn Snapshot,
-        shards: ShardCount,
-        signer: Arc<HeadSigner>,
-    ) -> Result<Self, SubmitError> {
-        let mut loaded = Vec::with_capacity(usize::from(shards.0));
-        for shard in 0..shards.0 {
-            loaded.push(load_shard(snapshot, shard, &signer).await?);
-        }
-        Ok(Self { shards: loaded, signer })
+    pub(crate) fn new(keys: Arc<HeadKeys>) -> Self {
+        Self { shards: BTreeMap::new(), keys }
+    }
+
+    /// Goes on with the log of a shard that this node holds from now on.
+    pub(crate) fn add(&mut self, shard: ShardId, log: ShardLog) {
+        self.shards.insert(shard.0, log);
+    }
+
+    pub(crate) fn remove(&mut self, shard: ShardId) {
+        self.shards.remove(&shard.0);
     }
 
     /// Reads every log again, after a commit of unknown result.
     ///
     /// # Errors
-    /// Like [`AuditLogs::load`].
+    /// Like [`load_shard`].
     pub(crate) async fn reload(&mut self, snapshot: &dyn Snapshot) -> Result<(), SubmitError> {
-        let shards = ShardCount(u16::try_from(self.shards.len()).unwrap_or(u16::MAX));
-        *self = Self::load(snapshot, shards, Arc::clone(&self.signer)).await?;
+        for (shard, log) in &mut self.shards {
+            *log = load_shard(snapshot, ShardId(*shard), &self.keys).await?;
+        }
         Ok(())
+    }
+
+    fn of(&self, shard: u16) -> ShardLog {
+        let empty = || ShardLog { appender: Appender::new(ShardId(shard)), head_size: 0 };
+        self.shards.get(&shard).cloned().unwrap_or_else(empty)
     }
 
     pub(crate) fn begin(&self) -> AuditBatch {
@@ -93,15 +96,19 @@ impl AuditLogs {
     /// must be read again before the next one.
     pub(crate) fn adopt(&mut self, batch: AuditBatch) {
         for (shard, log) in batch.touched {
-            self.shards[usize::from(shard)] = log;
+            self.shards.insert(shard, log);
         }
     }
 }
 
-async fn load_shard(
+/// Loads the newest head of a shard and checks its signature and that no leaf lies beyond it.
+///
+/// # Errors
+/// [`SubmitError::Damaged`] when the head does not verify or does not fit its leaves.
+pub(crate) async fn load_shard(
     snapshot: &dyn Snapshot,
-    shard: u16,
-    signer: &HeadSigner,
+    ShardId(shard): ShardId,
+    keys: &HeadKeys,
 ) -> Result<ShardLog, SubmitError> {
     let damaged = |what: &str| SubmitError::Damaged { place: format!("{what} of shard {shard}") };
     let heads = keys::shard_range(Family::AuditHead, shard);
@@ -114,7 +121,9 @@ async fn load_shard(
         return Ok(ShardLog { appender: Appender::new(ShardId(shard)), head_size: 0 });
     };
     let (signed, appender) = decode_head(row).ok_or_else(|| damaged("audit head"))?;
-    signed.verify(&signer.public()).map_err(|_| damaged("audit head signature"))?;
+    if !keys.accepts(&signed) {
+        return Err(damaged("audit head signature"));
+    }
     let head_size = signed.head.size;
     let ours = appender.head(signed.head.at, signed.head.key_id);
     if ours != signed.head {
@@ -128,17 +137,16 @@ async fn load_shard(
 }
 
 impl AuditBatch {
-    /// Gives the record its place in its shard's log and pushes the rows to write.
+    /// Gives the record its place in the shard's log and pushes the rows to write. The shard is
+    /// one that this node holds.
     pub(crate) fn append(
         &mut self,
         logs: &AuditLogs,
-        shards: ShardCount,
+        ShardId(shard): ShardId,
         audit: PreparedAudit,
         rows: &mut Vec<Mutation>,
     ) {
-        let shard = shards.shard_of(audit.entity.hash()).0;
-        let log =
-            self.touched.entry(shard).or_insert_with(|| logs.shards[usize::from(shard)].clone());
+        let log = self.touched.entry(shard).or_insert_with(|| logs.of(shard));
         self.first.entry(shard).or_insert(log.appender.size());
         let (index, row) = log.appender.append_prepared(audit.leaf);
         rows.push(Mutation::set(keys::audit_leaf(shard, index), row));
@@ -156,10 +164,11 @@ impl AuditBatch {
     /// One signed head per touched shard, all under one signature; the previous newest one stays
     /// only at intervals.
     pub(crate) fn head_rows(&mut self, logs: &AuditLogs, at: Timestamp) -> Vec<Mutation> {
-        let key_id = logs.signer.key_id();
+        let key_id = logs.keys.signer.key_id();
         let heads = self.touched.values().map(|log| log.appender.head(at, key_id)).collect();
         let mut rows = Vec::with_capacity(self.touched.len() * 2);
-        for (signed, log) in logs.signer.sign_together(heads).iter().zip(self.touched.values_mut())
+        for (signed, log) in
+            logs.keys.signer.sign_together(heads).iter().zip(self.touched.values_mut())
         {
             let (shard, size) = (signed.head.shard.0, signed.head.size);
             let value = encode_head(signed, &log.appender);

@@ -6,15 +6,20 @@
 //! the load without a timer. A failed transaction discards every unit behind it that was decided
 //! on the same speculative state.
 
+mod queue;
+
+pub(crate) use queue::{CommitterHandle, Request, queue};
+
 use crate::admission::Admission;
 use crate::audit_log::{AuditBatch, AuditLogs};
 use crate::limits::{
     BATCH_BYTES_WANTED_MAX, BATCH_SHARE_DIVISOR, BATCH_UNITS_MAX, COMMIT_QUEUE_UNITS_MAX,
-    COMMITS_IN_FLIGHT_MAX,
+    COMMITS_IN_FLIGHT_MAX, RETRY_AFTER_MS,
 };
 use crate::metrics::Metrics;
 use crate::node::note_stopped;
-use crate::ownership::Ownership;
+use crate::ownership::{Fence, Ownership};
+use crate::shards::Served;
 use crate::unit::{CommitFailure, OutboxSend, Precondition, Unit, Work};
 use actors_store::{
     CommitError, CommitFuture, CommitLane, CommitRequest, Committed, KeyRange, Mutation, ReadError,
@@ -24,52 +29,29 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::stream::{FuturesOrdered, StreamExt};
 use node_env::Clock;
-use schema_types::ids::{ShardCount, ShardId};
+use schema_types::ids::ShardId;
 use schema_types::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
-
-/// The lane of the store in which a node's batches follow each other.
-const LANE: u64 = 1;
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What the committer works with.
 pub(crate) struct CommitterParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) logs: AuditLogs,
-    pub(crate) ownership: Ownership,
-    pub(crate) shards: ShardCount,
+    pub(crate) served: Arc<Served>,
+    /// Told of shards that turn out to be another owner's (OWN-1).
+    pub(crate) lost: mpsc::Sender<ShardId>,
+    /// The lane of the store in which this node's batches follow each other, and its first
+    /// generation: above all that the node used before.
+    pub(crate) lane: CommitLane,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) outbox: crate::outbox::OutboxHandle,
     pub(crate) stopped: Arc<watch::Sender<Option<String>>>,
     /// Units in one transaction.
     pub(crate) batch_units_max: usize,
-}
-
-/// Where units are handed in.
-#[derive(Clone)]
-pub(crate) struct CommitterHandle {
-    queue: mpsc::Sender<Work>,
-}
-
-impl CommitterHandle {
-    /// Waits for a place in the queue (bounded; admission keeps the wait short).
-    pub(crate) async fn reserve(&self) -> Option<mpsc::Permit<'_, Work>> {
-        self.queue.reserve().await.ok()
-    }
-
-    /// Hands in work; `false` when the committer has ended.
-    pub(crate) async fn send(&self, work: Work) -> bool {
-        self.queue.send(work).await.is_ok()
-    }
-}
-
-/// A queue for units, and the receiving end for [`run`].
-pub(crate) fn queue() -> (CommitterHandle, mpsc::Receiver<Work>) {
-    let (sender, receiver) = mpsc::channel(COMMIT_QUEUE_UNITS_MAX);
-    (CommitterHandle { queue: sender }, receiver)
 }
 
 /// Whether keys hold a value, by key.
@@ -89,7 +71,8 @@ type InFlight = FuturesOrdered<futures::future::BoxFuture<'static, Ended>>;
 /// The committer's own state between batches.
 struct Pipeline {
     parts: CommitterParts,
-    queue: mpsc::Receiver<Work>,
+    ownership: Ownership,
+    queue: mpsc::Receiver<Request>,
     waiting: VecDeque<Work>,
     in_flight: InFlight,
     /// What each batch in flight made of keys that preconditions may ask about, oldest first.
@@ -102,14 +85,17 @@ struct Pipeline {
     /// have ended, the logs must be read again before the next one, or it would number its leaves
     /// over those of that transaction (AUD-2).
     in_doubt: bool,
+    /// Who waits until nothing of a closed shard is in flight.
+    closing: Vec<oneshot::Sender<()>>,
     is_closed: bool,
 }
 
 /// Commits until every handle is dropped.
-pub(crate) async fn run(parts: CommitterParts, queue: mpsc::Receiver<Work>) {
-    let generation = parts.ownership.first_generation();
+pub(crate) async fn run(parts: CommitterParts, queue: mpsc::Receiver<Request>) {
+    let generation = parts.lane.generation;
     let mut pipeline = Pipeline {
         parts,
+        ownership: Ownership::default(),
         queue,
         waiting: VecDeque::new(),
         in_flight: FuturesOrdered::new(),
@@ -117,6 +103,7 @@ pub(crate) async fn run(parts: CommitterParts, queue: mpsc::Receiver<Work>) {
         followed: [Family::Timer, Family::Outbox].map(keys::family_range),
         generation,
         in_doubt: false,
+        closing: Vec::new(),
         is_closed: false,
     };
     while pipeline.turn().await {}
@@ -125,6 +112,12 @@ pub(crate) async fn run(parts: CommitterParts, queue: mpsc::Receiver<Work>) {
 impl Pipeline {
     /// Waits for something to do and does it; `false` when there will be nothing more.
     async fn turn(&mut self) -> bool {
+        if self.in_flight.is_empty() {
+            for closed in self.closing.drain(..) {
+                // Who closed it may be gone.
+                let _is_heard = closed.send(()).is_ok();
+            }
+        }
         if self.may_start() {
             self.gather().await;
             self.start_batch().await;
@@ -144,8 +137,27 @@ impl Pipeline {
                 self.is_closed = count == 0;
             }
         }
-        self.waiting.extend(arrived);
+        for request in arrived {
+            self.take(request);
+        }
         true
+    }
+
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Commit(work) => self.waiting.push_back(work),
+            Request::Open(opened, done) => {
+                let (held, log) = *opened;
+                self.parts.logs.add(held.shard, log);
+                self.ownership.add(held);
+                let _is_heard = done.send(()).is_ok();
+            }
+            Request::Close(shard, done) => {
+                self.ownership.remove(shard);
+                self.parts.logs.remove(shard);
+                self.closing.push(done);
+            }
+        }
     }
 
     /// Whether the next batch should start now: at once when nothing is in flight, else when
@@ -153,6 +165,9 @@ impl Pipeline {
     fn may_start(&self) -> bool {
         if self.waiting.is_empty() || self.in_flight.is_empty() {
             return !self.waiting.is_empty();
+        }
+        if !self.closing.is_empty() {
+            return false;
         }
         let wanted = (self.parts.admission.in_flight() / BATCH_SHARE_DIVISOR).max(1);
         let enough = self.waiting.len() >= wanted.min(self.parts.batch_units_max);
@@ -166,8 +181,8 @@ impl Pipeline {
         let mut quiet = 0;
         while quiet < QUIET_TURNS && self.waiting.len() < self.parts.batch_units_max {
             quiet += 1;
-            while let Ok(work) = self.queue.try_recv() {
-                self.waiting.push_back(work);
+            while let Ok(request) = self.queue.try_recv() {
+                self.take(request);
                 quiet = 0;
             }
             if self.waiting.len() >= self.parts.admission.in_flight() {
@@ -193,9 +208,16 @@ impl Pipeline {
 
     async fn start_batch(&mut self) {
         let works = self.take_batch();
-        let shards = touched_shards(&works, self.parts.shards);
+        let works = self.refuse_foreign(works);
+        let shards = touched_shards(&works, &self.parts.served);
         match self.assemble(asked_keys(&works), shards).await {
-            Ok(batch) => self.submit(batch, works),
+            Ok((batch, lost)) => {
+                for shard in lost {
+                    self.lose(shard);
+                }
+                let works = self.refuse_foreign(works);
+                self.submit(batch, works);
+            }
             Err(failure) => {
                 for work in works {
                     settle_failed(&self.parts, work.units, &failure);
@@ -204,16 +226,56 @@ impl Pipeline {
         }
     }
 
+    /// Sends back works of which a unit belongs to no shard of this node (OWN-1).
+    fn refuse_foreign(&self, works: Vec<Work>) -> Vec<Work> {
+        let mut ours = Vec::with_capacity(works.len());
+        for work in works {
+            let foreign = work.units.iter().find_map(|unit| {
+                let shard = self.parts.served.shard_of(unit.entity()?.hash());
+                let is_held = shard.is_some_and(|shard| self.ownership.holds(shard));
+                (!is_held).then_some(shard)
+            });
+            match foreign {
+                None => ours.push(work),
+                Some(shard) => {
+                    settle_failed(&self.parts, work.units, &CommitFailure::NotServed(shard));
+                }
+            }
+        }
+        ours
+    }
+
+    /// Another owner has the shard: nothing of it is committed here any more.
+    fn lose(&mut self, shard: ShardId) {
+        tracing::warn!(shard = shard.0, "the store names another owner (OWN-1)");
+        self.parts.metrics.shards_lost.add(1);
+        self.ownership.remove(shard);
+        self.parts.logs.remove(shard);
+        self.parts.served.close(shard);
+        // There is room for every shard; nobody listens while the node ends.
+        let _is_heard = self.parts.lost.try_send(shard).is_ok();
+    }
+
     /// Reads what the batch needs to know: presence of asked keys, ownership, the logs if in doubt.
     async fn assemble(
         &mut self,
         asked: Vec<Bytes>,
         shards: Vec<ShardId>,
-    ) -> Result<Batch, CommitFailure> {
+    ) -> Result<(Batch, Vec<ShardId>), CommitFailure> {
         let parts = &mut self.parts;
         let snapshot = parts.store.begin().await.map_err(read_failure)?;
         let present = presence(&*snapshot, &self.written, asked).await.map_err(read_failure)?;
+        let mut lost = Vec::new();
         if self.in_doubt {
+            // What failed may have failed because of a new owner, whose log is not ours to read.
+            for shard in self.ownership.shards() {
+                if let Fence::Lost =
+                    self.ownership.check(&*snapshot, shard).await.map_err(read_failure)?
+                {
+                    parts.logs.remove(shard);
+                    lost.push(shard);
+                }
+            }
             parts.logs.reload(&*snapshot).await.map_err(|error| {
                 CommitFailure::Store(CommitError::Stopped { reason: error.to_string() })
             })?;
@@ -222,17 +284,20 @@ impl Pipeline {
         }
         let read_version = snapshot.version();
         let mut request = CommitRequest { read_version, ..CommitRequest::default() };
-        request.lane = Some(CommitLane { id: LANE, generation: self.generation });
+        request.lane = Some(CommitLane { id: parts.lane.id, generation: self.generation });
         // Of a key written by a batch in flight the lane keeps the order; the store would see a
         // conflict in it.
         let in_flight = |key: &&Bytes| self.written.iter().any(|keys| keys.contains_key(*key));
         let stored = present.keys().filter(|key| !in_flight(key));
         request.read_conflicts.extend(stored.map(|key| KeyRange::single(key)));
         for shard in shards {
-            let owned = parts.ownership.check(&*snapshot, shard).await;
-            request.read_conflicts.push(owned.map_err(CommitFailure::Store)?);
+            match self.ownership.check(&*snapshot, shard).await.map_err(read_failure)? {
+                Fence::Ours(range) => request.read_conflicts.push(range),
+                Fence::Lost => lost.push(shard),
+            }
         }
-        Ok(Batch { request, audit: parts.logs.begin(), accepted: Vec::new(), audited: 0, present })
+        let audit = parts.logs.begin();
+        Ok((Batch { request, audit, accepted: Vec::new(), audited: 0, present }, lost))
     }
 
     fn submit(&mut self, mut batch: Batch, works: Vec<Work>) {
@@ -288,9 +353,11 @@ impl Batch {
     fn accept(&mut self, parts: &CommitterParts, followed: &[KeyRange], work: Work) {
         for mut unit in work.units {
             note_presence(&mut self.present, followed, &unit.mutations);
-            if let Some(audit) = unit.audit.take() {
+            if let Some(audit) = unit.audit.take()
+                && let Some(shard) = parts.served.shard_of(audit.entity.hash())
+            {
                 let rows = &mut self.request.mutations;
-                self.audit.append(&parts.logs, parts.shards, audit, rows);
+                self.audit.append(&parts.logs, shard, audit, rows);
                 self.audited += 1;
             }
             self.request.mutations.append(&mut unit.mutations);
@@ -307,10 +374,11 @@ fn asked_keys(works: &[Work]) -> Vec<Bytes> {
 
 /// OWN-1: `own/{shard}` of every shard that the batch touches is read and compared, and is part of
 /// the read set, so that a stale owner cannot commit even with a fresh read version.
-fn touched_shards(works: &[Work], shards: ShardCount) -> Vec<ShardId> {
+fn touched_shards(works: &[Work], served: &Served) -> Vec<ShardId> {
     let units = works.iter().flat_map(|work| &work.units);
     let entities = units.filter_map(Unit::entity);
-    let mut touched: Vec<ShardId> = entities.map(|entity| shards.shard_of(entity.hash())).collect();
+    let mut touched: Vec<ShardId> =
+        entities.filter_map(|entity| served.shard_of(entity.hash())).collect();
     touched.sort_unstable();
     touched.dedup();
     touched
@@ -423,6 +491,8 @@ fn read_failure(error: ReadError) -> CommitFailure {
     CommitFailure::Store(match error {
         ReadError::TooOld => CommitError::TooOld,
         ReadError::Stopped { reason } => CommitError::Stopped { reason },
-        ReadError::Corrupt { .. } | ReadError::Failed { .. } => CommitError::Stopped { reason },
+        ReadError::Corrupt { .. } => CommitError::Stopped { reason },
+        // A store that is elsewhere cannot be reached for a moment; nothing was written.
+        ReadError::Failed { .. } => CommitError::Overloaded { retry_after_ms: RETRY_AFTER_MS },
     })
 }

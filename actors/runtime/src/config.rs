@@ -9,6 +9,11 @@ pub struct RuntimeConfig {
     pub node: String,
     /// Equal ranges of the hash space; fixed when a data directory is created. Default 16.
     pub shards: u16,
+    /// Whether the node claims every shard when it starts; a cluster gives them out one by one.
+    /// Default yes.
+    pub opens_all_shards: bool,
+    /// Public keys of other nodes whose audit heads count (AUD-2). Default none.
+    pub trusted_audit_keys: Vec<[u8; 32]>,
     /// Entities of one kind kept resident. Past it, idle ones are put to sleep; past it by a
     /// quarter or by `in_flight_max`, whichever is more, entities that sleep are refused as
     /// overloaded until others do. Default 50 000.
@@ -35,6 +40,8 @@ impl Default for RuntimeConfig {
         Self {
             node: "node-1".to_owned(),
             shards: 16,
+            opens_all_shards: true,
+            trusted_audit_keys: Vec::new(),
             resident_entities_max: 50_000,
             idle_seconds_max: 600,
             in_flight_max: limits::NODE_IN_FLIGHT_MAX,

@@ -94,6 +94,7 @@ impl UnitParts {
     ) -> Unit {
         Unit {
             origin: Some((Arc::clone(residency), generation)),
+            subject: None,
             audit: Some(self.audit),
             mutations: self.mutations,
             preconditions: self.preconditions,
@@ -295,7 +296,7 @@ impl<E: Entity> Decider<E> {
             Some(_) | None => BTreeMap::new(),
         };
         let entity = self.entity().clone();
-        let mut builder = RowBuilder::new(&entity, node.shards, self.sequence + 1);
+        let mut builder = RowBuilder::new(&entity, node.shard_of(&entity)?, self.sequence + 1);
         // First, so that a timer that fires can be set again by its own command.
         builder.extend(attachments.rows);
         builder.journal::<E>(&meta, &events);

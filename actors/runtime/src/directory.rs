@@ -14,11 +14,15 @@ use crate::load;
 use crate::metrics::Metrics;
 use crate::node::NodeInner;
 use crate::residency::{InFlight, Residency};
+use crate::shards::Served;
 use actors_core::Entity;
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
 use ractor::{Actor, ActorCell, ActorId, ActorRef};
+use schema_types::cluster::HashRange;
 use schema_types::ids::EntityId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::marker::PhantomData;
@@ -61,6 +65,7 @@ pub struct Directory<E: Entity> {
     /// Counts sweeps of the passivator: moka is told of a use once between two, not at each
     /// message.
     turn: AtomicU32,
+    served: Arc<Served>,
     metrics: Arc<Metrics>,
 }
 
@@ -107,7 +112,11 @@ pub(crate) struct Cursor {
 }
 
 impl<E: Entity> Directory<E> {
-    pub(crate) fn new(config: &RuntimeConfig, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        config: &RuntimeConfig,
+        served: &Arc<Served>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let (candidates, evicted) = mpsc::channel(PASSIVATION_QUEUE_MAX);
         let room = Room::new(config);
         let policy = Cache::builder()
@@ -128,7 +137,8 @@ impl<E: Entity> Directory<E> {
             evicted: Mutex::new(Some(evicted)),
             policy,
             turn: AtomicU32::new(1),
-            metrics,
+            served: Arc::clone(served),
+            metrics: Arc::clone(metrics),
         }
     }
 
@@ -167,6 +177,8 @@ impl<E: Entity> Directory<E> {
     ) -> Result<(Arc<Slot<E>>, InFlight), SubmitError> {
         let (slot, place) = {
             let mut part = self.part(entity);
+            // Under the lock: who closes a shard looks for its residents afterwards.
+            self.served.admit(entity.hash())?;
             let slot = match part.entry((entity.hash(), entity.clone())) {
                 Entry::Occupied(entry) => Arc::clone(entry.get()),
                 Entry::Vacant(entry) => {
@@ -224,6 +236,22 @@ impl<E: Entity> Directory<E> {
     /// The end of moka's queue of evicted entities, for the one passivator.
     pub(crate) fn take_evicted(&self) -> Option<mpsc::Receiver<EntityId>> {
         self.evicted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Takes a slot out of the map whoever needs it.
+    pub(crate) fn remove_any(&self, slot: &Arc<Slot<E>>) -> Removal {
+        self.remove_if(slot, |_| true)
+    }
+
+    /// The residents whose hash is in a range.
+    pub(crate) fn in_range(&self, range: HashRange) -> Vec<Arc<Slot<E>>> {
+        let mut found = Vec::new();
+        for part in 0..PARTS {
+            let part = self.part_at(part);
+            let slots = part.iter().filter(|((hash, _), _)| range.contains(*hash));
+            found.extend(slots.map(|(_, slot)| Arc::clone(slot)));
+        }
+        found
     }
 
     pub(crate) fn find(&self, entity: &EntityId) -> Option<Arc<Slot<E>>> {
@@ -298,8 +326,11 @@ impl<E: HostedEntity> Slot<E> {
     }
 }
 
-/// An entity kind that this node hosts.
-pub trait HostedEntity: Entity {
+/// An entity kind that this node hosts. Commands and replies travel between nodes, see
+/// [`crate::remote`].
+pub trait HostedEntity:
+    Entity<Command: Serialize + DeserializeOwned, Reply: Serialize + DeserializeOwned>
+{
     #[doc(hidden)]
     fn directory(node: &NodeInner) -> &Directory<Self>;
 }

@@ -5,6 +5,7 @@ use crate::admission::{Place, Urgency};
 use crate::directory::HostedEntity;
 use crate::entity_actor::EntityMessage;
 use crate::error::SubmitError;
+use crate::forward::Parcel;
 use crate::limits::NAME_BYTES_MAX;
 use crate::node::{NodeInner, Runtime};
 use crate::submit::{Attachments, Outcome, Places, Preparation, Prepared, Submission};
@@ -36,15 +37,36 @@ impl Runtime {
             return Err(SubmitError::ShuttingDown);
         }
         check_names(&envelope)?;
-        let permit = node.admit(attachments.urgency)?;
-        node.submit_admitted::<E>(envelope, attachments, Some(permit)).await
+        let place = Some(node.admit(attachments.urgency)?);
+        node.submit_anywhere::<E>(Parcel { envelope, attachments, place }).await
+    }
+
+    /// Like [`Runtime::submit`], for another node that takes this one for the owner: what is not
+    /// served here is given back and never sent on, so that no call goes round in circles.
+    ///
+    /// # Errors
+    /// [`SubmitError`], with [`SubmitError::NotServed`] when nothing was done for that reason.
+    pub(crate) async fn submit_owned<E: HostedEntity>(
+        &self,
+        envelope: Envelope<E::Command>,
+        attachments: Attachments,
+    ) -> Result<Outcome<E::Reply>, SubmitError> {
+        let node = &self.inner;
+        if node.is_ending() {
+            return Err(SubmitError::NotServed { shard: None });
+        }
+        check_names(&envelope)?;
+        let place = Some(node.admit(attachments.urgency)?);
+        let submitted = node.submit_here::<E>(Parcel { envelope, attachments, place }).await;
+        submitted.unwrap_or(Err(SubmitError::NotServed { shard: None }))
     }
 
     /// Makes an entity's actor panic and waits until its failure was noticed.
     #[cfg(test)]
     pub(crate) async fn danger_crash_entity<E: HostedEntity>(&self, entity: &EntityId) {
         let failed = self.inner.metrics.entities_failed.get();
-        self.inner.hand_over(entity, EntityMessage::<E>::Crash).await.unwrap();
+        let sent = self.inner.hand_over(entity, EntityMessage::<E>::Crash).await;
+        sent.map_err(SubmitError::from).unwrap();
         while self.inner.metrics.entities_failed.get() == failed {
             tokio::task::yield_now().await;
         }
@@ -71,7 +93,7 @@ impl NodeInner {
         envelope: Envelope<E::Command>,
         attachments: Attachments,
     ) -> Result<Outcome<E::Reply>, SubmitError> {
-        self.submit_admitted::<E>(envelope, attachments, None).await
+        self.submit_anywhere::<E>(Parcel { envelope, attachments, place: None }).await
     }
 
     pub(crate) async fn submit_notice<E: HostedEntity>(
@@ -100,22 +122,42 @@ impl NodeInner {
         self.submit::<E>(envelope, attachments).await.map(|_| ())
     }
 
-    async fn submit_admitted<E: HostedEntity>(
+    /// Submits to an entity of this node. Gives the command back when its shard is not served
+    /// here, or no longer.
+    pub(crate) async fn submit_here<E: HostedEntity>(
         self: &Arc<Self>,
-        envelope: Envelope<E::Command>,
-        attachments: Attachments,
-        permit: Option<Place>,
-    ) -> Result<Outcome<E::Reply>, SubmitError> {
+        parcel: Parcel<E>,
+    ) -> Result<Result<Outcome<E::Reply>, SubmitError>, Box<Parcel<E>>> {
+        let Parcel { envelope, attachments, place } = parcel;
         let (reply, settled) = oneshot::channel();
         let entity = envelope.entity.clone();
-        let places = Places { entity: None, _node: permit };
+        let places = Places { entity: None, node: place };
         let submission = Submission { envelope, attachments, reply, places };
         let message = EntityMessage::<E>::Submit(Box::new(submission));
-        if let Some(message) = self.try_hand_over(&entity, message)? {
+        let handed = match self.try_hand_over(&entity, message) {
             // Rare and large: on the heap, so that the usual way stays small.
-            Box::pin(self.hand_over(&entity, message)).await?;
+            Ok(Some(message)) => Box::pin(self.hand_over(&entity, message)).await,
+            Ok(None) => Ok(()),
+            Err(unsent) => Err(unsent),
+        };
+        match handed {
+            Ok(()) => Ok(self.await_outcome(settled).await),
+            Err(Unsent {
+                error: SubmitError::NotServed { .. },
+                message: Some(EntityMessage::Submit(submission)),
+            }) => {
+                let Submission { envelope, attachments, places, .. } = *submission;
+                Err(Box::new(Parcel { envelope, attachments, place: places.node }))
+            }
+            Err(unsent) => Ok(Err(unsent.error)),
         }
-        self.await_outcome(settled).await
+    }
+
+    fn refused<E: HostedEntity>(&self, error: SubmitError, message: EntityMessage<E>) -> Unsent<E> {
+        if matches!(error, SubmitError::Overloaded { .. }) {
+            self.metrics.commands_overloaded.add(1);
+        }
+        Unsent { error, message: Some(message) }
     }
 
     /// The usual case of [`NodeInner::hand_over`]: the actor runs. Gives the message back if not.
@@ -123,16 +165,19 @@ impl NodeInner {
         &self,
         entity: &EntityId,
         mut message: EntityMessage<E>,
-    ) -> Result<Option<EntityMessage<E>>, SubmitError> {
+    ) -> Result<Option<EntityMessage<E>>, Unsent<E>> {
         let entered = E::directory(self).enter(entity, self.config.entity_in_flight_max);
-        let (slot, place) = entered.inspect_err(|_| self.metrics.commands_overloaded.add(1))?;
+        let (slot, place) = match entered {
+            Ok(entered) => entered,
+            Err(error) => return Err(self.refused(error, message)),
+        };
         let Some(actor) = slot.running() else { return Ok(Some(message)) };
         message.set_place(place);
         match actor.send_message(message) {
             Ok(()) => Ok(None),
             Err(MessagingErr::SendErr(returned)) => Ok(Some(returned)),
             Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => {
-                Err(SubmitError::EntityFailed)
+                Err(SubmitError::EntityFailed.into())
             }
         }
     }
@@ -156,10 +201,13 @@ impl NodeInner {
         self: &Arc<Self>,
         entity: &EntityId,
         mut message: EntityMessage<E>,
-    ) -> Result<(), SubmitError> {
+    ) -> Result<(), Unsent<E>> {
         for _ in 0..HANDOVER_TRIES_MAX {
             let entered = E::directory(self).enter(entity, self.config.entity_in_flight_max);
-            let (slot, place) = entered.inspect_err(|_| self.metrics.commands_overloaded.add(1))?;
+            let (slot, place) = match entered {
+                Ok(entered) => entered,
+                Err(error) => return Err(self.refused(error, message)),
+            };
             if !slot.residency.has_failed() {
                 let actor = slot.actor(self).await?;
                 message.set_place(place);
@@ -167,15 +215,34 @@ impl NodeInner {
                     Ok(()) => return Ok(()),
                     Err(MessagingErr::SendErr(returned)) => message = returned,
                     Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => {
-                        return Err(SubmitError::EntityFailed);
+                        return Err(SubmitError::EntityFailed.into());
                     }
                 }
             }
             if !self.wait_ms(HANDOVER_PAUSE_MS).await {
-                return Err(SubmitError::ShuttingDown);
+                return Err(SubmitError::ShuttingDown.into());
             }
         }
-        Err(SubmitError::EntityFailed)
+        Err(SubmitError::EntityFailed.into())
+    }
+}
+
+/// A message that did not get into a mailbox, and why.
+pub(crate) struct Unsent<E: HostedEntity> {
+    error: SubmitError,
+    /// Given back where it can be of use elsewhere.
+    message: Option<EntityMessage<E>>,
+}
+
+impl<E: HostedEntity> From<SubmitError> for Unsent<E> {
+    fn from(error: SubmitError) -> Self {
+        Self { error, message: None }
+    }
+}
+
+impl<E: HostedEntity> From<Unsent<E>> for SubmitError {
+    fn from(unsent: Unsent<E>) -> Self {
+        unsent.error
     }
 }
 
@@ -234,7 +301,7 @@ impl Group {
         }
         let (reply, settled) = oneshot::channel();
         let (prepared, is_prepared) = oneshot::channel();
-        let places = Places { entity: None, _node: Some(node.admit(attachments.urgency)?) };
+        let places = Places { entity: None, node: Some(node.admit(attachments.urgency)?) };
         let submission = Submission { envelope, attachments, reply, places };
         let preparation = Box::new(Preparation { submission, prepared });
         node.hand_over(&entity, EntityMessage::<E>::Prepare(preparation)).await?;

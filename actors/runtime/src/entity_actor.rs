@@ -202,6 +202,7 @@ impl<E: Entity> Resident<E> {
         let metrics = Arc::clone(&self.node.metrics);
         let unit = Unit {
             origin: Some((Arc::clone(&self.residency), self.decider.generation)),
+            subject: None,
             audit: None,
             mutations: rows,
             preconditions: Vec::new(),

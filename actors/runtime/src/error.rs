@@ -51,6 +51,13 @@ pub enum SubmitError {
         /// Size of its mutations.
         bytes: usize,
     },
+    /// The entity's shard is not served by this node, or no longer (OWN-1); nothing was done.
+    /// Its owner takes the command.
+    #[error("the shard is served elsewhere")]
+    NotServed {
+        /// The shard, as far as this node knows it.
+        shard: Option<u16>,
+    },
     /// The node is shutting down.
     #[error("node is shutting down")]
     ShuttingDown,
@@ -71,6 +78,7 @@ impl SubmitError {
             Self::DiskFull => ErrorCode::DiskFull,
             Self::Damaged { .. } => ErrorCode::DataDamaged,
             Self::TooLarge { .. } => ErrorCode::EntityLimit,
+            Self::NotServed { .. } => ErrorCode::ShardMoved,
             Self::ShuttingDown => ErrorCode::ShuttingDown,
         }
     }
@@ -84,6 +92,7 @@ impl SubmitError {
                 | Self::EntityFailed
                 | Self::OutcomeUnknown
                 | Self::DiskFull
+                | Self::NotServed { .. }
                 | Self::ShuttingDown
                 | Self::StoreStopped { .. }
         )
@@ -98,9 +107,11 @@ impl From<ReadError> for SubmitError {
                 retry_after_ms: crate::limits::RETRY_AFTER_MS,
             },
             ReadError::Corrupt { place } => Self::Damaged { place },
-            ReadError::Stopped { reason } | ReadError::Failed { reason } => {
-                Self::StoreStopped { reason }
-            }
+            ReadError::Stopped { reason } => Self::StoreStopped { reason },
+            ReadError::Failed { .. } => Self::Overloaded {
+                what: "store that cannot be read now",
+                retry_after_ms: crate::limits::RETRY_AFTER_MS,
+            },
         }
     }
 }

@@ -72,6 +72,20 @@ pub const SWEEP_SLOTS_MAX: usize = 4_096;
 /// are refused; or the commands in flight of the node, if those are more.
 pub const RESIDENT_MARGIN_DIVISOR: u64 = 4;
 
+/// Shards of which a node may have to hear at once that they are another's: as many as there are.
+pub const SHARDS_LOST_MAX: usize = 1 << 16;
+/// First pause before a command for a shard on the move is tried again, milliseconds.
+pub const FORWARD_PAUSE_MS: u64 = 2;
+/// Longest such pause, milliseconds.
+pub const FORWARD_PAUSE_MS_MAX: u64 = 100;
+/// How often a shard that closes looks whether its last commands are settled, milliseconds.
+pub const CLOSE_PAUSE_MS: u64 = 5;
+
+/// Bytes of a call to another node: a bundle of the largest size, and what was read from it.
+pub const REMOTE_CALL_BYTES_MAX: usize = 128 << 20;
+/// Bytes of an answer to another node: the whole state of the largest entity.
+pub const REMOTE_ANSWER_BYTES_MAX: usize = 128 << 20;
+
 const _: () = assert!(NODE_IN_FLIGHT_MAX < COMMIT_QUEUE_UNITS_MAX);
 const _: () = assert!(VALUE_INLINE_BYTES_MAX < actors_store::limits::VALUE_BYTES_MAX);
 const _: () = assert!(

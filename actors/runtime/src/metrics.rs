@@ -56,6 +56,8 @@ counters! {
     audit_records, "medulla_runtime_audit_records_total";
     /// Entities started.
     entities_activated, "medulla_runtime_entities_activated_total";
+    /// Shards that turned out to be another owner's (OWN-1).
+    shards_lost, "medulla_runtime_shards_lost_total";
     /// Entities that found no room to become resident (LIM-1).
     entities_refused, "medulla_runtime_entities_refused_total";
     /// Entities put to sleep.

@@ -7,11 +7,16 @@ use crate::committer::{self, CommitterHandle, CommitterParts};
 use crate::config::RuntimeConfig;
 use crate::directory::{Directory, FailureHook, HostedEntity, Supervision};
 use crate::error::SubmitError;
-use crate::limits::{ADMISSION_INTERVAL_MS, NAME_BYTES_MAX, TOUCHED_MAX};
+use crate::forward::Forward;
+use crate::head_keys::HeadKeys;
+use crate::hosting;
+use crate::limits::{ADMISSION_INTERVAL_MS, NAME_BYTES_MAX, SHARDS_LOST_MAX, TOUCHED_MAX};
 use crate::metrics::Metrics;
 use crate::outbox::{self, OutboxHandle};
-use crate::ownership::Ownership;
+use crate::ownership;
 use crate::passivator;
+use crate::remote;
+use crate::shards::Served;
 use crate::supervisor::EntitySupervisor;
 use crate::timers;
 use crate::unit::{CommitFailure, PreparedAudit, Unit, Work};
@@ -19,15 +24,15 @@ use actors_audit::{HeadSigner, SignedTreeHead};
 use actors_device::Device;
 use actors_facility::Facility;
 use actors_patient::Patient;
-use actors_store::{CommitRequest, Mutation, Snapshot, Store, keys};
+use actors_store::{CommitLane, CommitRequest, Mutation, Snapshot, Store, keys};
 use node_env::Clock;
 use ractor::{Actor, ActorCell, ActorId};
 use schema_types::audit::AuditDraft;
-use schema_types::ids::{EntityId, ShardCount};
+use schema_types::ids::{EntityId, ShardCount, ShardId};
 use schema_types::time::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What the runtime stands on.
 pub struct RuntimeParts {
@@ -53,6 +58,7 @@ pub struct NodeInner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: RuntimeConfig,
     pub(crate) shards: ShardCount,
+    pub(crate) served: Arc<Served>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) committer: CommitterHandle,
     pub(crate) outbox: OutboxHandle,
@@ -63,7 +69,9 @@ pub struct NodeInner {
     supervision: Supervision,
     stopped: Arc<watch::Sender<Option<String>>>,
     ending: watch::Sender<bool>,
-    signer: Arc<HeadSigner>,
+    pub(crate) head_keys: Arc<HeadKeys>,
+    /// The way to other nodes, in a cluster.
+    pub(crate) forward: OnceLock<Arc<dyn Forward>>,
 }
 
 impl HostedEntity for Patient {
@@ -127,19 +135,34 @@ impl NodeInner {
         tokio::time::timeout(Duration::from_millis(ms), wait).await.is_err()
     }
 
-    /// Commits rows that belong to no decision.
-    pub(crate) async fn commit_rows(&self, rows: Vec<Mutation>) -> Result<(), SubmitError> {
-        self.commit_unit(None, rows).await
+    /// The shard of an entity, if it is here.
+    ///
+    /// # Errors
+    /// [`SubmitError::NotServed`].
+    pub(crate) fn shard_of(&self, entity: &EntityId) -> Result<ShardId, SubmitError> {
+        let shard = self.served.shard_of(entity.hash());
+        shard.ok_or(SubmitError::NotServed { shard: None })
+    }
+
+    /// Commits rows that belong to no decision but to an entity, whose shard must be ours.
+    pub(crate) async fn commit_rows(
+        &self,
+        subject: &EntityId,
+        rows: Vec<Mutation>,
+    ) -> Result<(), SubmitError> {
+        self.commit_unit(Some(subject.clone()), None, rows).await
     }
 
     async fn commit_unit(
         &self,
+        subject: Option<EntityId>,
         audit: Option<PreparedAudit>,
         mutations: Vec<Mutation>,
     ) -> Result<(), SubmitError> {
         let (sender, settled) = oneshot::channel();
         let unit = Unit {
             origin: None,
+            subject,
             audit,
             mutations,
             preconditions: Vec::new(),
@@ -157,8 +180,8 @@ impl NodeInner {
 }
 
 impl Runtime {
-    /// Starts the runtime: checks the shard count, loads the audit logs, claims every shard,
-    /// delivers what an earlier run left in the outbox.
+    /// Starts the runtime: checks the shard count and, unless the configuration leaves that to a
+    /// cluster, claims and opens every shard and delivers what an earlier run left in the outbox.
     ///
     /// # Errors
     /// [`SubmitError::Damaged`] when stored data contradict themselves,
@@ -166,10 +189,10 @@ impl Runtime {
     pub async fn start(parts: RuntimeParts) -> Result<Self, SubmitError> {
         let RuntimeParts { store, clock, signer, config } = parts;
         let shards = shard_count(&store, config.shards).await?;
-        let snapshot = store.begin().await?;
-        let logs = AuditLogs::load(&*snapshot, shards, Arc::clone(&signer)).await?;
-        drop(snapshot);
-        let ownership = Ownership::claim(&store, &config.node, shards.0).await?;
+        let head_keys = Arc::new(HeadKeys::new(signer, config.trusted_audit_keys.clone()));
+        let incarnation = ownership::next_incarnation(&store, &config.node).await?;
+        let served = Arc::new(Served::default());
+        let (lost, lost_shards) = mpsc::channel(SHARDS_LOST_MAX);
         let metrics = Arc::new(Metrics::default());
         let admission = Arc::new(Admission::new(config.in_flight_max));
         let (handle, queue) = committer::queue();
@@ -179,9 +202,10 @@ impl Runtime {
             CommitterParts {
                 store: Arc::clone(&store),
                 clock: Arc::clone(&clock),
-                logs,
-                ownership,
-                shards,
+                logs: AuditLogs::new(Arc::clone(&head_keys)),
+                served: Arc::clone(&served),
+                lost,
+                lane: lane(&config.node, incarnation),
                 metrics: Arc::clone(&metrics),
                 admission: Arc::clone(&admission),
                 outbox: outbox.clone(),
@@ -192,9 +216,9 @@ impl Runtime {
         ));
         let inner = Arc::new(NodeInner {
             admission,
-            patients: Directory::new(&config, Arc::clone(&metrics)),
-            devices: Directory::new(&config, Arc::clone(&metrics)),
-            facilities: Directory::new(&config, Arc::clone(&metrics)),
+            patients: Directory::new(&config, &served, &metrics),
+            devices: Directory::new(&config, &served, &metrics),
+            facilities: Directory::new(&config, &served, &metrics),
             committer: handle,
             outbox,
             supervision: Supervision::default(),
@@ -204,21 +228,31 @@ impl Runtime {
             clock,
             config,
             shards,
+            served,
             metrics,
-            signer,
+            head_keys,
+            forward: OnceLock::new(),
         });
         let runtime = Self { inner };
-        runtime.start_tasks(lanes).await?;
+        runtime.start_tasks(lanes, lost_shards).await?;
+        if runtime.inner.config.opens_all_shards {
+            runtime.open_all().await?;
+        }
         Ok(runtime)
     }
 
-    async fn start_tasks(&self, lanes: outbox::OutboxLanes) -> Result<(), SubmitError> {
+    async fn start_tasks(
+        &self,
+        lanes: outbox::OutboxLanes,
+        lost: mpsc::Receiver<ShardId>,
+    ) -> Result<(), SubmitError> {
         let node = &self.inner;
         let (supervisor, _task) = Actor::spawn(None, EntitySupervisor, Arc::downgrade(node))
             .await
             .map_err(|_| SubmitError::EntityFailed)?;
         node.supervision.set_supervisor(supervisor.get_cell());
         outbox::start(node, lanes);
+        tokio::spawn(hosting::follow_losses(Arc::clone(node), lost));
         tokio::spawn(timers::run(Arc::clone(node)));
         tokio::spawn(adapt_admission(Arc::clone(node)));
         tokio::spawn(passivator::passivate::<Patient>(Arc::clone(node)));
@@ -240,7 +274,22 @@ impl Runtime {
     /// # Errors
     /// [`SubmitError`]; nothing was done unless it is [`SubmitError::OutcomeUnknown`].
     pub async fn record(&self, audit: AuditDraft, rows: Vec<Mutation>) -> Result<(), SubmitError> {
-        self.inner.commit_unit(Some(prepare(&audit)?), rows).await
+        if self.inner.belongs_elsewhere(&audit.entity) {
+            let call = remote::encode_record(&audit, &rows)?;
+            return self
+                .inner
+                .record_anywhere(&audit, call, || Box::pin(self.record_owned(&audit, rows.clone())))
+                .await;
+        }
+        self.record_owned(&audit, rows).await
+    }
+
+    pub(crate) async fn record_owned(
+        &self,
+        audit: &AuditDraft,
+        rows: Vec<Mutation>,
+    ) -> Result<(), SubmitError> {
+        self.inner.commit_unit(None, Some(prepare(audit)?), rows).await
     }
 
     /// Commits an audit record by which several entities are found: for what one answer tells of
@@ -253,12 +302,29 @@ impl Runtime {
         audit: AuditDraft,
         touched: &[EntityId],
     ) -> Result<(), SubmitError> {
+        if self.inner.belongs_elsewhere(&audit.entity) {
+            let call = remote::encode_record_touching(&audit, touched)?;
+            return self
+                .inner
+                .record_anywhere(&audit, call, || {
+                    Box::pin(self.record_touching_owned(&audit, touched))
+                })
+                .await;
+        }
+        self.record_touching_owned(&audit, touched).await
+    }
+
+    pub(crate) async fn record_touching_owned(
+        &self,
+        audit: &AuditDraft,
+        touched: &[EntityId],
+    ) -> Result<(), SubmitError> {
         if touched.len() > TOUCHED_MAX {
             return Err(SubmitError::TooLarge { bytes: touched.len() });
         }
-        let mut prepared = prepare(&audit)?;
+        let mut prepared = prepare(audit)?;
         prepared.touched = touched.iter().filter(|one| **one != audit.entity).cloned().collect();
-        self.inner.commit_unit(Some(prepared), Vec::new()).await
+        self.inner.commit_unit(None, Some(prepared), Vec::new()).await
     }
 
     /// Archives raw bytes under their digest ahead of the command that refers to them.
@@ -316,14 +382,15 @@ impl Runtime {
         let node = &self.inner;
         let snapshot = self.snapshot().await?;
         let mut heads = Vec::new();
-        for shard in 0..node.shards.0 {
+        for ShardId(shard) in node.served.open_shards() {
             let Some(stored) = crate::trail::newest_head(&*snapshot, shard).await? else {
                 continue;
             };
-            stored.verify(&node.signer.public()).map_err(|_| SubmitError::Damaged {
-                place: format!("audit head signature of shard {shard}"),
-            })?;
-            heads.push(node.signer.sign(stored.head));
+            if !node.head_keys.accepts(&stored) {
+                let place = format!("audit head signature of shard {shard}");
+                return Err(SubmitError::Damaged { place });
+            }
+            heads.push(node.head_keys.signer.sign(stored.head));
         }
         Ok(heads)
     }
@@ -331,7 +398,24 @@ impl Runtime {
     /// The public key that verifies audit heads (AUD-2).
     #[must_use]
     pub fn audit_public_key(&self) -> [u8; 32] {
-        self.inner.signer.public()
+        self.inner.head_keys.signer.public()
+    }
+
+    /// Every public key under which audit heads of this store may be signed, this node's first.
+    #[must_use]
+    pub fn audit_public_keys(&self) -> Vec<[u8; 32]> {
+        self.inner.head_keys.all()
+    }
+
+    /// Sends commands for entities that are not served here to their owners from now on. Set once.
+    pub fn forward_by(&self, forward: Arc<dyn Forward>) {
+        // A second way would be a programming error; the first one stays.
+        drop(self.inner.forward.set(forward));
+    }
+
+    /// Accepts heads signed by another node, whose shards this node may take over.
+    pub fn trust_audit_key(&self, key: [u8; 32]) {
+        self.inner.head_keys.trust(key);
     }
 
     /// Takes no more commands and waits until those in flight are settled, at most `grace_ms`.
@@ -346,6 +430,15 @@ impl Runtime {
         }
         drained.is_ok()
     }
+}
+
+/// The lane of a node's commits: of its own among the nodes that share a store, and above what an
+/// earlier run of the node may still have on its way.
+fn lane(node: &str, incarnation: u64) -> CommitLane {
+    const FAILURES_PER_RUN: u64 = 1 << 32;
+    let id = schema_types::ids::MessageDigest::of(node.as_bytes()).0;
+    let id = id.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte));
+    CommitLane { id, generation: incarnation.saturating_mul(FAILURES_PER_RUN) }
 }
 
 /// Fits the room for bulk to the pace of the node until it ends.

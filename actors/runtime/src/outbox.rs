@@ -51,6 +51,11 @@ pub(crate) fn lanes() -> (OutboxHandle, OutboxLanes) {
 }
 
 impl OutboxHandle {
+    /// Asks for a look into the store: somebody else may have left messages there.
+    pub(crate) fn sweep(&self) {
+        self.overflowed.store(true, Ordering::Release);
+    }
+
     /// Offers a message. A full lane is no loss: the row is in the store and the sweep finds it.
     pub(crate) fn offer(&self, send: OutboxSend) {
         let lanes = u64::try_from(self.lanes.len()).unwrap_or(1);
@@ -123,6 +128,8 @@ pub(crate) async fn sweep(node: &Arc<NodeInner>) {
                 continue;
             };
             match schema_wire::journal::decode_outbox(&content) {
+                // The owner of the sender's shard delivers.
+                Ok(record) if node.shard_of(&record.sender).is_err() => {}
                 Ok(record) => node.outbox.offer(OutboxSend {
                     key: key.clone(),
                     sender: record.sender,
@@ -222,7 +229,7 @@ async fn settle(
             node.metrics.outbox_refused.add(1);
             let kind = receiver.kind().name();
             tracing::warn!(code = %rejection.code, kind, "outbox message refused");
-            node.commit_rows(vec![Mutation::clear(send.key.clone())]).await.is_ok()
+            node.commit_rows(&send.sender, vec![Mutation::clear(send.key.clone())]).await.is_ok()
         }
         Err(error) => {
             tracing::debug!(code = %error.code(), "outbox delivery will be tried again");

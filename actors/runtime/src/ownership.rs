@@ -2,79 +2,211 @@
 
 use crate::error::SubmitError;
 use actors_store::tuple::{TupleReader, TupleWriter};
-use actors_store::{CommitError, KeyRange, Snapshot, Store, Transaction, keys};
+use actors_store::{CommitError, KeyRange, ReadError, Snapshot, Store, Transaction, keys};
 use bytes::Bytes;
+use schema_types::cluster::Epoch;
 use schema_types::ids::ShardId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The epochs in which this node owns its shards.
-#[derive(Debug)]
+/// Claims of one shard that met another node's claim before they give up.
+const CLAIM_TRIES_MAX: usize = 8;
+
+/// The epoch of a shard that is no more: above every one that is given out.
+const RETIRED: Epoch = Epoch(u64::MAX);
+
+/// A shard that this node holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) shard: ShardId,
+    key: Bytes,
+    /// The owner row as it must be.
+    row: Bytes,
+}
+
+/// The shards that this node holds and the epochs in which it does.
+#[derive(Debug, Default)]
 pub(crate) struct Ownership {
-    /// By shard number.
-    epochs: Vec<u64>,
-    /// The owner rows as they must be, by shard number.
-    rows: Vec<(Bytes, Bytes)>,
+    held: BTreeMap<ShardId, Held>,
 }
 
-fn encode(epoch: u64, node: &str) -> Bytes {
-    TupleWriter::with_capacity(32).unsigned(epoch).text(node).finish()
+/// What the store says about a shard.
+pub(crate) enum Fence {
+    /// It is ours; the range must be in the read set.
+    Ours(KeyRange),
+    /// Another owner, or another epoch.
+    Lost,
 }
 
-fn decode(value: &[u8]) -> Option<(u64, String)> {
+fn encode(epoch: Epoch, node: &str) -> Bytes {
+    TupleWriter::with_capacity(32).unsigned(epoch.0).text(node).finish()
+}
+
+fn decode(value: &[u8]) -> Option<(Epoch, String)> {
     let mut reader = TupleReader::new(value);
-    let epoch = reader.unsigned().ok()?;
+    let epoch = Epoch(reader.unsigned().ok()?);
     Some((epoch, reader.text().ok()?))
 }
 
-impl Ownership {
-    /// Claims every shard by compare-and-set: the epoch grows by one, earlier owners are fenced.
-    pub(crate) async fn claim(
-        store: &Arc<dyn Store>,
-        node: &str,
-        shards: u16,
-    ) -> Result<Self, SubmitError> {
+/// What the store says: the newest epoch of a shard and who has it.
+///
+/// # Errors
+/// [`SubmitError`] when the row cannot be read or does not decode.
+pub(crate) async fn stored(
+    snapshot: &dyn Snapshot,
+    shard: ShardId,
+) -> Result<Option<(Epoch, String)>, SubmitError> {
+    let damaged = || SubmitError::Damaged { place: "owner row".to_owned() };
+    let row = snapshot.get(&keys::owner(shard.0)).await?;
+    row.map(|row| decode(&row).ok_or_else(damaged)).transpose()
+}
+
+impl Held {
+    /// Whether the store still says that the shard is ours, and what must be in the read set of a
+    /// commit that relies on it: a read-conflict range alone does not fence, because a stale owner
+    /// with a fresh read version would pass (OWN-1).
+    pub(crate) async fn fence(&self, snapshot: &dyn Snapshot) -> Result<Fence, ReadError> {
+        let value = snapshot.get(&self.key).await?;
+        let is_ours = value.as_ref() == Some(&self.row);
+        Ok(if is_ours { Fence::Ours(KeyRange::single(&self.key)) } else { Fence::Lost })
+    }
+
+    fn new(shard: ShardId, epoch: Epoch, node: &str) -> Self {
+        Self { shard, key: keys::owner(shard.0), row: encode(epoch, node) }
+    }
+}
+
+/// Claims shards by compare-and-set, all or none: each epoch grows, earlier owners are fenced.
+/// With a wanted epoch that one, which must be above the stored one or ours already. Shards that
+/// these came from by a split or a merge are retired: nobody can commit under them again.
+///
+/// # Errors
+/// [`SubmitError::NotServed`] when another owner has that epoch or a newer one.
+pub(crate) async fn claim(
+    store: &Arc<dyn Store>,
+    node: &str,
+    wanted: &[(ShardId, Option<Epoch>)],
+    retired: &[ShardId],
+) -> Result<Vec<Held>, SubmitError> {
+    for _ in 0..CLAIM_TRIES_MAX {
         let snapshot = store.begin().await?;
         let mut transaction = Transaction::at(store, Arc::clone(&snapshot));
-        let mut epochs = Vec::with_capacity(usize::from(shards));
-        for shard in 0..shards {
-            let key = keys::owner(shard);
-            let stored = snapshot.get(&key).await?;
-            let epoch = match stored.as_deref().map(decode) {
-                None => 1,
-                Some(Some((epoch, _))) => epoch + 1,
-                Some(None) => {
-                    return Err(SubmitError::Damaged { place: "owner row".to_owned() });
-                }
-            };
-            transaction.add_read_conflict(KeyRange::single(&key));
-            transaction.set(key, encode(epoch, node));
-            epochs.push(epoch);
+        let mut held = Vec::with_capacity(wanted.len());
+        for (shard, epoch) in wanted {
+            let stored = stored(&*snapshot, *shard).await?;
+            let claimed = Held::new(*shard, judge(*shard, stored.as_ref(), *epoch, node)?, node);
+            transaction.add_read_conflict(KeyRange::single(&claimed.key));
+            transaction.set(claimed.key.clone(), claimed.row.clone());
+            held.push(claimed);
         }
-        store.commit(transaction.into_request()).await?;
-        let rows = (0..shards).zip(&epochs);
-        let rows = rows.map(|(shard, epoch)| (keys::owner(shard), encode(*epoch, node)));
-        Ok(Self { rows: rows.collect(), epochs })
+        for shard in retired {
+            transaction.set(keys::owner(shard.0), encode(RETIRED, ""));
+        }
+        match store.commit(transaction.into_request()).await {
+            Ok(_) => return Ok(held),
+            // Somebody claimed meanwhile, or it is not known whether we did: look again. A claim
+            // of ours that took effect is found as ours.
+            Err(
+                CommitError::Conflict | CommitError::TooOld | CommitError::UnknownResult { .. },
+            ) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(SubmitError::OutcomeUnknown)
+}
+
+/// A number for this run of the node, above those of all its earlier runs: commits of an earlier
+/// run that are still on their way come under a lower one.
+///
+/// # Errors
+/// [`SubmitError`] when the store cannot be used.
+pub(crate) async fn next_incarnation(
+    store: &Arc<dyn Store>,
+    node: &str,
+) -> Result<u64, SubmitError> {
+    let damaged = || SubmitError::Damaged { place: "incarnation row".to_owned() };
+    let key = keys::meta(&format!("incarnation:{node}"));
+    for _ in 0..CLAIM_TRIES_MAX {
+        let snapshot = store.begin().await?;
+        let before = match snapshot.get(&key).await? {
+            None => 0,
+            Some(value) => u64::from_be_bytes((&value[..]).try_into().map_err(|_| damaged())?),
+        };
+        let mut transaction = Transaction::at(store, snapshot);
+        transaction.add_read_conflict(KeyRange::single(&key));
+        transaction.set(key.clone(), (before + 1).to_be_bytes().to_vec());
+        match store.commit(transaction.into_request()).await {
+            Ok(_) => return Ok(before + 1),
+            // A number that was taken and not used is no loss.
+            Err(
+                CommitError::Conflict | CommitError::TooOld | CommitError::UnknownResult { .. },
+            ) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(SubmitError::OutcomeUnknown)
+}
+
+/// The epoch to write over what is stored.
+fn judge(
+    shard: ShardId,
+    stored: Option<&(Epoch, String)>,
+    wanted: Option<Epoch>,
+    node: &str,
+) -> Result<Epoch, SubmitError> {
+    let Some((newest, owner)) = stored else { return Ok(wanted.unwrap_or(Epoch(1))) };
+    match wanted {
+        None => Ok(newest.next()),
+        Some(epoch) if epoch > *newest || (epoch == *newest && owner == node) => Ok(epoch),
+        Some(_) => Err(SubmitError::NotServed { shard: Some(shard.0) }),
+    }
+}
+
+impl Ownership {
+    pub(crate) fn add(&mut self, held: Held) {
+        self.held.insert(held.shard, held);
     }
 
-    /// The first generation of commits under these epochs: above every one used before, because
-    /// each claim raises the epochs.
-    pub(crate) fn first_generation(&self) -> u64 {
-        const FAILURES_PER_EPOCH: u64 = 1 << 32;
-        self.epochs.iter().copied().max().unwrap_or(1).saturating_mul(FAILURES_PER_EPOCH)
+    pub(crate) fn remove(&mut self, shard: ShardId) {
+        self.held.remove(&shard);
     }
 
-    /// Compares the stored epoch with ours and gives the range that must be in the read set.
+    pub(crate) fn shards(&self) -> Vec<ShardId> {
+        self.held.keys().copied().collect()
+    }
+
+    pub(crate) fn holds(&self, shard: ShardId) -> bool {
+        self.held.contains_key(&shard)
+    }
+
+    /// Compares the stored epoch with ours (OWN-1).
     pub(crate) async fn check(
         &self,
         snapshot: &dyn Snapshot,
         shard: ShardId,
-    ) -> Result<KeyRange, CommitError> {
-        let (key, expected) = &self.rows[usize::from(shard.0)];
-        let stopped = |reason: String| CommitError::Stopped { reason };
-        let value = snapshot.get(key).await.map_err(|error| stopped(error.to_string()))?;
-        if value.as_ref() != Some(expected) {
-            return Err(stopped(format!("shard {} has another owner (OWN-1)", shard.0)));
+    ) -> Result<Fence, ReadError> {
+        match self.held.get(&shard) {
+            Some(held) => held.fence(snapshot).await,
+            None => Ok(Fence::Lost),
         }
-        Ok(KeyRange::single(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_above_what_is_stored_or_ours_already_own_1() {
+        let stored = (Epoch(5), "a".to_owned());
+        let judged = |wanted, node| judge(ShardId(3), Some(&stored), wanted, node);
+        assert_eq!(judged(None, "b"), Ok(Epoch(6)));
+        assert_eq!(judged(Some(Epoch(7)), "b"), Ok(Epoch(7)));
+        assert_eq!(judged(Some(Epoch(5)), "a"), Ok(Epoch(5)));
+        let refused = Err(SubmitError::NotServed { shard: Some(3) });
+        assert_eq!(judged(Some(Epoch(5)), "b"), refused);
+        assert_eq!(judged(Some(Epoch(4)), "a"), refused);
+        assert_eq!(judge(ShardId(3), None, None, "a"), Ok(Epoch(1)));
+        assert_eq!(judge(ShardId(3), None, Some(Epoch(9)), "a"), Ok(Epoch(9)));
     }
 }

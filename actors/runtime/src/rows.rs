@@ -13,7 +13,7 @@ use actors_store::tuple::TupleWriter;
 use actors_store::{KeyRange, Mutation, RangeQuery, keys};
 use bytes::Bytes;
 use schema_types::clinical::ResourceMeta;
-use schema_types::ids::{CommandId, EntityId, MessageDigest, PrincipalId, ShardCount, SourceId};
+use schema_types::ids::{CommandId, EntityId, MessageDigest, PrincipalId, ShardId, SourceId};
 use schema_types::time::Timestamp;
 use schema_wire::journal::{
     JournalRecord, OutboxRecord, StoredBody, StoredNotice, StoredResource, TimerRecord,
@@ -41,7 +41,7 @@ pub(crate) fn open<C>(envelope: Envelope<C>) -> (Meta, C) {
 /// Collects the rows of one decision.
 pub(crate) struct RowBuilder<'a> {
     entity: &'a EntityId,
-    shards: ShardCount,
+    shard: ShardId,
     first_sequence: u64,
     rows: Vec<Mutation>,
     /// Bodies that may be written ahead, by content.
@@ -50,10 +50,10 @@ pub(crate) struct RowBuilder<'a> {
 }
 
 impl<'a> RowBuilder<'a> {
-    pub(crate) fn new(entity: &'a EntityId, shards: ShardCount, first_sequence: u64) -> Self {
+    pub(crate) fn new(entity: &'a EntityId, shard: ShardId, first_sequence: u64) -> Self {
         Self {
             entity,
-            shards,
+            shard,
             first_sequence,
             rows: Vec::new(),
             chunks: Vec::new(),
@@ -152,7 +152,7 @@ impl<'a> RowBuilder<'a> {
 
     fn set_timer(&mut self, timers: &mut BTreeMap<String, i64>, name: String, due: Timestamp) {
         self.cancel_timer(timers, &name);
-        let shard = self.shards.shard_of(self.entity.hash()).0;
+        let shard = self.shard.0;
         let due = due.unix_micros();
         let record = schema_wire::journal::encode_timer(&TimerRecord {
             entity: self.entity.clone(),
@@ -168,7 +168,7 @@ impl<'a> RowBuilder<'a> {
 
     fn cancel_timer(&mut self, timers: &mut BTreeMap<String, i64>, name: &str) {
         let Some(due) = timers.remove(name) else { return };
-        let shard = self.shards.shard_of(self.entity.hash()).0;
+        let shard = self.shard.0;
         self.rows.push(Mutation::clear(keys::timer(shard, due, entity_ref(self.entity), name)));
         self.rows.push(Mutation::clear(timer_index_key(self.entity, name)));
     }

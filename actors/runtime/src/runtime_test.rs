@@ -1,6 +1,8 @@
 //! The shell over the in-memory store: what callers may rely on.
 
+mod moves;
 mod pipeline;
+mod remote;
 mod residency;
 mod world;
 
@@ -298,7 +300,9 @@ async fn a_newer_owner_fences_the_older_own_1() {
     submit(&old, &p, "m1", potassium(40, 1)).await.unwrap();
     let new = world.start().await;
     let stale = submit(&old, &p, "m2", potassium(40, 2)).await;
-    assert!(matches!(stale, Err(SubmitError::StoreStopped { .. })), "{stale:?}");
+    assert!(matches!(stale, Err(SubmitError::NotServed { .. })), "{stale:?}");
+    until(|| async { old.resident() == (0, 0, 0) }).await;
+    assert!(old.stop_reason().is_none(), "the other shards of the node are not concerned");
     submit(&new, &p, "m2", potassium(40, 2)).await.unwrap();
     assert_eq!(state(&new, &p).await.observations_total, 2);
     verified_records(&new).await;

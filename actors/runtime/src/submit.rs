@@ -8,10 +8,11 @@ use actors_core::{Entity, Envelope};
 use actors_store::Mutation;
 use bytes::Bytes;
 use schema_types::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 /// What goes into the same commit as the command's effect.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Attachments {
     /// Whether the command's name is remembered and a repeat has no second effect (ONCE-1).
     /// Reads leave it off: each is an access of its own.
@@ -27,7 +28,7 @@ pub struct Attachments {
 }
 
 /// The result of a command that took effect, now or before.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome<R> {
     /// Done by this call.
     Done {
@@ -60,8 +61,8 @@ pub(crate) type OutcomeSender<R> = oneshot::Sender<Result<Outcome<R>, SubmitErro
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     pub(crate) entity: Option<InFlight>,
-    /// Held only to be given back.
-    pub(crate) _node: Option<Place>,
+    /// Held until it is settled.
+    pub(crate) node: Option<Place>,
 }
 
 /// A command on its way to its actor.
@@ -90,6 +91,9 @@ impl From<CommitFailure> for SubmitError {
         match failure {
             CommitFailure::Precondition => Self::Precondition,
             CommitFailure::Discarded => Self::EntityFailed,
+            CommitFailure::NotServed(shard) => {
+                Self::NotServed { shard: shard.map(|shard| shard.0) }
+            }
             CommitFailure::Store(error) => error.into(),
         }
     }

@@ -1,19 +1,22 @@
 //! Durable timers: rows ordered by due time, fired as commands whose commit clears the row
 //! (exactly one effect, LIVE-1). The wall clock only says when, never who may (TIME-1).
 
+use crate::audit_log::entity_ref;
 use crate::directory::HostedEntity;
 use crate::error::SubmitError;
 use crate::limits::TIMERS_PER_TURN_MAX;
 use crate::node::NodeInner;
 use crate::outbox::SYSTEM_PURPOSE;
+use crate::ownership::{Fence, Held};
 use crate::rows::timer_index_key;
 use crate::submit::Attachments;
 use crate::unit::Precondition;
 use actors_core::Envelope;
-use actors_store::{Mutation, RangeQuery, keys};
+use actors_store::{Mutation, RangeQuery, Transaction, keys};
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
-use schema_types::ids::{CommandId, EntityKind, MessageDigest, PrincipalId, SourceId};
+use schema_types::cluster::HashRange;
+use schema_types::ids::{CommandId, EntityKind, MessageDigest, PrincipalId, ShardId, SourceId};
 use schema_types::time::Timestamp;
 use schema_wire::journal::TimerRecord;
 use std::sync::Arc;
@@ -21,7 +24,7 @@ use std::sync::Arc;
 /// Fires due timers until the node ends.
 pub(crate) async fn run(node: Arc<NodeInner>) {
     while node.wait_ms(node.config.timer_interval_ms).await {
-        for shard in 0..node.shards.0 {
+        for ShardId(shard) in node.served.open_shards() {
             // A refused turn is repeated at the next one; the rows stay.
             if let Err(error) = fire_due(&node, shard).await {
                 node.note(&error);
@@ -43,6 +46,42 @@ async fn fire_due(node: &Arc<NodeInner>, shard: u16) -> Result<(), SubmitError> 
     Ok(())
 }
 
+/// Takes over the timers of those hashes of a former shard that are in this one now.
+///
+/// # Errors
+/// [`SubmitError::NotServed`] when the shard has another owner meanwhile; what was moved stays so.
+pub(crate) async fn inherit(
+    node: &NodeInner,
+    held: &Held,
+    (former, range): (ShardId, HashRange),
+) -> Result<(), SubmitError> {
+    let mut rest = keys::timers_due(former.0, i64::MAX);
+    loop {
+        let snapshot = node.store.begin().await?;
+        let Fence::Ours(fence) = held.fence(&*snapshot).await? else {
+            return Err(SubmitError::NotServed { shard: Some(held.shard.0) });
+        };
+        let query = RangeQuery::forward(rest.clone(), TIMERS_PER_TURN_MAX);
+        let page = snapshot.range(query.clone()).await?;
+        let mut transaction = Transaction::at(&node.store, snapshot);
+        transaction.add_read_conflict(fence);
+        for (key, value) in &page.items {
+            let record = schema_wire::journal::decode_timer(value)
+                .map_err(|error| SubmitError::Damaged { place: error.to_string() })?;
+            let entity = &record.entity;
+            if range.contains(entity.hash()) {
+                let due = record.due.unix_micros();
+                let now = keys::timer(held.shard.0, due, entity_ref(entity), &record.name);
+                transaction.set(now, value.clone());
+                transaction.clear(key.clone());
+            }
+        }
+        node.store.commit(transaction.into_request()).await?;
+        let Some(next) = query.after(&page) else { return Ok(()) };
+        rest.begin = next.begin;
+    }
+}
+
 async fn fire(node: &Arc<NodeInner>, key: Bytes, value: Bytes) {
     let record = match schema_wire::journal::decode_timer(&value) {
         Ok(record) => record,
@@ -51,7 +90,8 @@ async fn fire(node: &Arc<NodeInner>, key: Bytes, value: Bytes) {
             return;
         }
     };
-    let result = match record.entity.kind() {
+    let entity = record.entity.clone();
+    let result = match entity.kind() {
         EntityKind::Patient => fire_on::<actors_patient::Patient>(node, key.clone(), record).await,
         EntityKind::Device => fire_on::<actors_device::Device>(node, key.clone(), record).await,
         EntityKind::Facility => {
@@ -60,11 +100,11 @@ async fn fire(node: &Arc<NodeInner>, key: Bytes, value: Bytes) {
     };
     match result {
         Ok(()) => node.metrics.timers_fired.add(1),
-        // Fired before: the row is gone.
-        Err(SubmitError::Precondition) => {}
+        // Fired before: the row is gone. Or the shard's next owner fires it.
+        Err(SubmitError::Precondition | SubmitError::NotServed { .. }) => {}
         Err(SubmitError::Rejected(rejection)) => {
             tracing::warn!(code = %rejection.code, "timer refused by its entity");
-            if let Err(error) = node.commit_rows(vec![Mutation::clear(key)]).await {
+            if let Err(error) = node.commit_rows(&entity, vec![Mutation::clear(key)]).await {
                 tracing::debug!(code = %error.code(), "refused timer waits for the next turn");
             }
         }
@@ -80,7 +120,7 @@ async fn fire_on<E: HostedEntity>(
     let TimerRecord { entity, name, due } = record;
     let Some(command) = E::timer_command(&name, due) else {
         tracing::warn!(kind = entity.kind().name(), "timer has an unknown name and is removed");
-        return node.commit_rows(vec![Mutation::clear(key)]).await;
+        return node.commit_rows(&entity, vec![Mutation::clear(key)]).await;
     };
     let attachments = Attachments {
         rows: vec![Mutation::clear(key.clone()), Mutation::clear(timer_index_key(&entity, &name))],

@@ -6,11 +6,12 @@ use actors_audit::PreparedLeaf;
 use actors_store::{CommitError, Mutation, Version};
 use bytes::Bytes;
 use schema_types::audit::AuditDraft;
-use schema_types::ids::EntityId;
+use schema_types::ids::{EntityId, ShardId};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A row that must be there, or must not, for the unit to take effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precondition {
     /// The key must hold no value.
     Absent(Bytes),
@@ -33,6 +34,8 @@ pub(crate) enum CommitFailure {
     Precondition,
     /// An earlier unit of the same speculative state failed (ACK-1: nothing behind it counts).
     Discarded,
+    /// The shard is not, or no longer, this node's (OWN-1).
+    NotServed(Option<ShardId>),
     /// The store refused.
     Store(CommitError),
 }
@@ -73,6 +76,8 @@ impl PreparedAudit {
 pub(crate) struct Unit {
     /// The entity whose speculative state the unit belongs to, with its generation.
     pub(crate) origin: Option<(Arc<Residency>, u64)>,
+    /// Whose shard the unit belongs to when it is nobody's state.
+    pub(crate) subject: Option<EntityId>,
     pub(crate) audit: Option<PreparedAudit>,
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) preconditions: Vec<Precondition>,
@@ -84,7 +89,7 @@ impl Unit {
     /// Whose shard the unit belongs to, if it is an entity's.
     pub(crate) fn entity(&self) -> Option<&EntityId> {
         let origin = self.origin.as_ref().map(|(residency, _)| &residency.entity);
-        origin.or(self.audit.as_ref().map(|audit| &audit.entity))
+        origin.or(self.subject.as_ref()).or(self.audit.as_ref().map(|audit| &audit.entity))
     }
 
     pub(crate) fn size_bytes(&self) -> usize {

@@ -2,6 +2,7 @@
 //! mutations to stored data is the adapters' work; the arithmetic they share is here.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::error::CommitError;
 use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
@@ -23,7 +24,7 @@ pub fn versionstamp(version: u64, order: u16) -> Versionstamp {
 }
 
 /// Keys from `begin` (included) to `end` (excluded), in byte order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyRange {
     /// First key.
     pub begin: Bytes,
@@ -97,7 +98,7 @@ pub fn prefix_end(prefix: &[u8]) -> Bytes {
 }
 
 /// One change. All mutations of a commit take effect together, in their order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mutation {
     /// Sets a key to a value.
     Set {

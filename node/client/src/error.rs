@@ -82,7 +82,10 @@ impl ClientError {
         match self {
             Self::Refused { code, .. } => matches!(
                 code,
-                ErrorCode::Overloaded | ErrorCode::EntityFailed | ErrorCode::ShuttingDown
+                ErrorCode::Overloaded
+                    | ErrorCode::EntityFailed
+                    | ErrorCode::ShardMoved
+                    | ErrorCode::ShuttingDown
             ),
             Self::Disconnected { .. } => true,
             Self::UnknownCode { .. } | Self::Deadline | Self::Protocol { .. } | Self::Closed => {

@@ -4,9 +4,10 @@
 use crate::error_code::ErrorCode;
 use crate::ids::{CommandId, EntityId, MessageDigest, PrincipalId, SourceId};
 use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AuditAction {
     /// Something new was recorded.
     Create,
@@ -39,7 +40,7 @@ impl AuditAction {
 }
 
 /// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuditOutcome {
     /// Done.
     Done,
@@ -52,7 +53,7 @@ pub enum AuditOutcome {
 }
 
 /// One audit record before it gets its place in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditDraft {
     /// When, by the node's clock.
     pub at: Timestamp,

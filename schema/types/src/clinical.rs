@@ -7,9 +7,10 @@ use crate::phi::Phi;
 use crate::quantity::Quantity;
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 /// A code with the system that defines it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Code {
     /// The URI (FHIR) or name (HL7 v2 table 0396) of the code system; may be empty.
     pub system: String,
@@ -20,7 +21,7 @@ pub struct Code {
 }
 
 /// Where a fact came from: source, archived message, and the place within that message.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Provenance {
     /// The sending system.
     pub source: SourceId,
@@ -32,7 +33,7 @@ pub struct Provenance {
 
 /// A [`Provenance`] as values in memory hold it: without an allocation of its own as long as its
 /// texts are short.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Origin {
     /// The sending system.
     pub source: SourceId,
@@ -63,7 +64,7 @@ impl From<&Origin> for Provenance {
 }
 
 /// The value of an observation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObservationValue {
     /// A number with its unit.
     Quantity(Quantity),
@@ -87,7 +88,7 @@ pub enum ObservationValue {
 }
 
 /// How final an observation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObservationStatus {
     /// May still change.
     Preliminary,
@@ -100,7 +101,7 @@ pub enum ObservationStatus {
 }
 
 /// One measured or stated fact about a patient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// Unique within the patient.
     pub id: ObservationId,
@@ -128,7 +129,7 @@ pub struct Observation {
 }
 
 /// A place in a hospital, from the HL7 PL data type.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Location {
     /// The facility (PL.4), or the sending facility.
     pub facility: String,
@@ -289,7 +290,7 @@ impl EncounterClass {
 
 /// One reported movement of a stay. Movements are kept sorted by `(at, kind, message id)`, so that
 /// any order of arrival folds to the same stay.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Movement {
     /// What happened.
     pub kind: MovementKind,
@@ -308,7 +309,7 @@ pub struct Movement {
 }
 
 /// A FHIR resource's name within an entity.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ResourceKey {
     /// The FHIR type, for example `Observation`.
     pub resource_type: String,
@@ -317,7 +318,7 @@ pub struct ResourceKey {
 }
 
 /// What an entity knows of a stored FHIR resource; the body is stored beside the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceMeta {
     /// Type and id.
     pub key: ResourceKey,

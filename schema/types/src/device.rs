@@ -3,10 +3,11 @@
 use crate::clinical::{Provenance, ResourceKey, ResourceMeta};
 use crate::ids::EntityId;
 use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a batch of samples tells about the device itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleSummary {
     /// How many observations the batch holds.
     pub samples: u32,
@@ -80,7 +81,7 @@ pub enum DeviceEvent {
 }
 
 /// The live state of a device: the fold of its events (DET-1).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DeviceState {
     /// Who is measured, since when.
     pub association: Option<(EntityId, Timestamp)>,
@@ -111,7 +112,7 @@ pub struct DeviceState {
 }
 
 /// What other entities tell a device, by outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeviceNotice {
     /// Observations that this device made reached a patient by another way.
     SamplesSeen {

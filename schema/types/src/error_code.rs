@@ -1,6 +1,10 @@
 //! The registry of stable error codes. A code never changes its meaning and is never reused; each
 //! has a page for operators under `deploy/runbooks/errors/`.
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+
 macro_rules! error_codes {
     ($( $(#[$doc:meta])* $name:ident = $code:literal; )*) => {
         /// A stable, user-visible error code.
@@ -132,6 +136,8 @@ error_codes! {
     BadRequest = "MED-NODE-013";
     /// This node does not have the feature that was asked for.
     NotAvailable = "MED-NODE-014";
+    /// The patient, device or facility is served by another node now; nothing was done.
+    ShardMoved = "MED-NODE-015";
     /// The audit log does not verify.
     AuditBroken = "MED-AUD-001";
     /// A subscriber took too long to acknowledge; it can go on from its last position.
@@ -159,5 +165,18 @@ impl ErrorCode {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+}
+
+impl Serialize for ErrorCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::from_text(&text).ok_or_else(|| D::Error::custom("unknown error code"))
     }
 }

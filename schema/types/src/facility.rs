@@ -6,10 +6,11 @@
 use crate::clinical::{Movement, ResourceKey, ResourceMeta};
 use crate::ids::{EncounterId, EntityId};
 use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a bed is ready for, when nobody is in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BedStatus {
     /// Can take a patient.
     Ready,
@@ -26,7 +27,7 @@ pub enum BedStatus {
 }
 
 /// A bed by ward, room and bed name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BedKey {
     /// The ward.
     pub ward: String,
@@ -37,7 +38,7 @@ pub struct BedKey {
 }
 
 /// A stay as the facility knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stay {
     /// The patient.
     pub patient: EntityId,
@@ -74,7 +75,7 @@ pub enum FacilityEvent {
 }
 
 /// The live state of a facility: the fold of its events (DET-1).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FacilityState {
     /// Stays by patient and encounter.
     pub stays: BTreeMap<(EntityId, EncounterId), Stay>,
@@ -88,7 +89,7 @@ pub struct FacilityState {
 }
 
 /// What other entities tell a facility, by outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FacilityNotice {
     /// A patient's stay changed: the whole stay, so that order and repeats do not matter.
     StayChanged {

@@ -6,6 +6,8 @@ use crate::ids::ObservationId;
 use crate::measure::Measure;
 use crate::patient::MeasuredValue;
 use crate::time::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
 use std::collections::btree_map::{self, BTreeMap};
 use std::ops::Deref;
@@ -176,3 +178,24 @@ impl PartialEq for Measures {
 }
 
 impl Eq for Measures {}
+
+impl Serialize for Measures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.series.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Measures {
+    /// The index is made anew; series that are empty or out of order are refused.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let series = BTreeMap::<Measure, Series>::deserialize(deserializer)?;
+        let is_kept = |one: &Series| {
+            let in_order = one.iter().is_sorted_by(|a, b| value_order(a) <= value_order(b));
+            in_order && !one.is_empty()
+        };
+        if !series.values().all(is_kept) {
+            return Err(D::Error::custom("a series of values is empty or out of order"));
+        }
+        Ok(series.into_iter().collect())
+    }
+}

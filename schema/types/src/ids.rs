@@ -1,5 +1,8 @@
 //! Typed, tenant-scoped ids, and the stable 64-bit hash that places an entity in the key space.
 
+use crate::serial::{OctetBuffer, Octets};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
 use std::cmp::Ordering;
@@ -12,7 +15,9 @@ pub const ENTITY_KEY_BYTES_MAX: usize = 64;
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[derive(
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+        )]
         pub struct $name(SmolStr);
 
         impl $name {
@@ -91,6 +96,20 @@ impl MessageDigest {
         let digit = |number: u8| char::from(DIGITS[usize::from(number & 0xf)]);
         let digits = |byte: &u8| [digit(byte >> 4), digit(*byte)];
         self.0.iter().flat_map(digits).collect()
+    }
+}
+
+impl Serialize for MessageDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Octets(&self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = OctetBuffer::deserialize(deserializer)?.0;
+        let digest = <[u8; 32]>::try_from(bytes);
+        digest.map(Self).map_err(|_| D::Error::custom("a digest has 32 bytes"))
     }
 }
 
@@ -191,6 +210,21 @@ impl EntityId {
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.0.hash
+    }
+}
+
+impl Serialize for EntityId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.tenant(), self.kind(), self.key()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntityId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (tenant, kind, key) = <(TenantId, EntityKind, SmolStr)>::deserialize(deserializer)?;
+        let id = Self::new(tenant, kind, &key);
+        // Anything else would be a second name of the entity that `new` makes of it.
+        if id.key() == key { Ok(id) } else { Err(D::Error::custom("not the key of an entity")) }
     }
 }
 

@@ -9,10 +9,11 @@ use crate::phi::Phi;
 use crate::score::{Score, ScoreModel, ScoreResult, Scores};
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How a patient came to be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum Registration {
     /// Never heard of.
     #[default]
@@ -24,7 +25,7 @@ pub enum Registration {
 }
 
 /// An identifier with its assigner.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identifier {
     /// Assigning authority (CX.4) or FHIR system URI; may be empty.
     pub system: String,
@@ -35,7 +36,7 @@ pub struct Identifier {
 }
 
 /// A person's name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PersonName {
     /// Family name.
     pub family: String,
@@ -44,7 +45,7 @@ pub struct PersonName {
 }
 
 /// Administrative sex.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdministrativeSex {
     /// Female.
     Female,
@@ -57,7 +58,7 @@ pub enum AdministrativeSex {
 }
 
 /// A field's value and when it was stated; older statements do not overwrite newer ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stated<T> {
     /// The value; `None` when unknown or deleted.
     pub value: Option<T>,
@@ -72,7 +73,7 @@ impl<T> Default for Stated<T> {
 }
 
 /// What a message says about a field: HL7 keeps what is empty and deletes what is `""`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum FieldUpdate<T> {
     /// Nothing said: keep.
     #[default]
@@ -84,7 +85,7 @@ pub enum FieldUpdate<T> {
 }
 
 /// What a message says about a person.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DemographicsPatch {
     /// Identifiers to add.
     pub identifiers: Vec<Identifier>,
@@ -103,7 +104,7 @@ pub struct DemographicsPatch {
 }
 
 /// Who the person is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Demographics {
     /// All identifiers seen, sorted.
     pub identifiers: Vec<Identifier>,
@@ -122,7 +123,7 @@ pub struct Demographics {
 }
 
 /// Where a stay is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EncounterStatus {
     /// Planned (pre-admission).
     Planned,
@@ -135,7 +136,7 @@ pub enum EncounterStatus {
 }
 
 /// One stay: its movements in canonical order and what they fold to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encounter {
     /// Movements sorted by `(at, kind, message id)`.
     pub movements: Vec<Movement>,
@@ -152,7 +153,7 @@ pub struct Encounter {
 }
 
 /// A value of a known measure, with what is needed to explain its use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasuredValue {
     /// The value in the measure's unit.
     pub value: Decimal,
@@ -170,7 +171,7 @@ pub struct MeasuredValue {
 }
 
 /// How urgent an alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
     /// Someone should look within the hour.
     Warning,
@@ -179,7 +180,7 @@ pub enum Severity {
 }
 
 /// What an alert is about. At most one page per condition is active.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AlertCondition {
     /// A risk score reached its threshold.
     Score(ScoreModel),
@@ -190,7 +191,7 @@ pub enum AlertCondition {
 }
 
 /// Where an alert is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AlertStatus {
     /// Raised, nobody answered yet.
     Active,
@@ -203,7 +204,7 @@ pub enum AlertStatus {
 }
 
 /// One alert.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// Unique within the patient.
     pub id: AlertId,
@@ -236,7 +237,7 @@ pub struct Alert {
 }
 
 /// A patient record joined to this one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// When the records were joined.
     pub since: Timestamp,
@@ -247,7 +248,7 @@ pub struct Link {
 }
 
 /// Which side of a link this record is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinkRole {
     /// This record stays in use; the other was retired into it.
     Survivor,
@@ -411,7 +412,7 @@ pub enum PatientEvent {
 }
 
 /// The live state of a patient: the fold of the events (DET-1).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PatientState {
     /// How the patient is known.
     pub registration: Registration,
@@ -442,7 +443,7 @@ pub struct PatientState {
 }
 
 /// What other entities tell a patient, by outbox: delivered at least once, one effect (ONCE-1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PatientNotice {
     /// A record was retired into this one: take its values into account.
     Contribution {

@@ -4,10 +4,11 @@
 //! the table is kept with its value but cannot be scored.
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A value with the unit code that the source sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quantity {
     /// The value with the precision of the source.
     pub value: Decimal,

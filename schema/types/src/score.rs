@@ -4,6 +4,9 @@ use crate::ids::ObservationId;
 use crate::measure::Measure;
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 /// The risk models that run on live observations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,7 +122,7 @@ impl Band {
 }
 
 /// One value that a model used, with its provenance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreInput {
     /// What was measured.
     pub measure: Measure,
@@ -132,7 +135,7 @@ pub struct ScoreInput {
 }
 
 /// Why a part of a score has no points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Missing {
     /// No value was ever observed.
     Absent,
@@ -140,11 +143,27 @@ pub enum Missing {
     Stale,
 }
 
+/// The name of a parameter: one of [`PARAMETERS`].
+pub type Parameter = &'static str;
+
+/// The name in [`PARAMETERS`] that is meant: for `#[serde(deserialize_with = ..)]`.
+///
+/// # Errors
+/// For a name that is not in the list.
+pub fn parameter_from_name<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Parameter, D::Error> {
+    let name = Cow::<str>::deserialize(deserializer)?;
+    let known = PARAMETERS.iter().copied().find(|known| *known == name);
+    known.ok_or_else(|| D::Error::custom("unknown parameter of a score"))
+}
+
 /// What one parameter contributed. Either points or a reason for their absence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScorePart {
     /// The parameter's name in the model, for example `respiratory-rate`.
-    pub parameter: &'static str,
+    #[serde(deserialize_with = "parameter_from_name")]
+    pub parameter: Parameter,
     /// The points, if the input was usable.
     pub points: Result<i32, Missing>,
     /// The values used (or too old to use).
@@ -152,7 +171,7 @@ pub struct ScorePart {
 }
 
 /// The result of a model at one instant. Missing is not zero: an incomplete result has a range.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Score {
     /// Which model.
     pub model: ScoreModel,
@@ -195,7 +214,7 @@ impl Score {
 
 /// The result of a model without its parts: what states and events keep. The parts follow from the
 /// values held, by the model's version, and are found again when somebody asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreResult {
     /// Which model.
     pub model: ScoreModel,
@@ -310,6 +329,25 @@ impl FromIterator<ScoreResult> for Scores {
             scores.insert(result);
         }
         scores
+    }
+}
+
+impl Serialize for Scores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.values())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scores {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let results = Vec::<ScoreResult>::deserialize(deserializer)?;
+        let mut scores = Self::default();
+        for result in results {
+            if scores.insert(result).is_some() {
+                return Err(D::Error::custom("two results of one model"));
+            }
+        }
+        Ok(scores)
     }
 }
 

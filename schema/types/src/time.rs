@@ -1,6 +1,8 @@
 //! Time as data: instants in microseconds since the Unix epoch, UTC. Nothing here reads a clock
 //! (TIME-1); `now` travels inside commands.
 
+use serde::{Deserialize, Serialize};
+
 /// Microseconds in one second.
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
 /// Microseconds in one minute.
@@ -11,7 +13,9 @@ pub const MICROS_PER_HOUR: i64 = 60 * MICROS_PER_MINUTE;
 pub const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
 
 /// An instant, in microseconds since 1970-01-01T00:00:00Z. May be negative (births before 1970).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

@@ -22,6 +22,7 @@ use schema_types::measure::Measure;
 use schema_types::patient::{DemographicsPatch, PatientState};
 use schema_types::quantity::Quantity;
 use schema_types::time::{MICROS_PER_MINUTE, Timestamp};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,15 @@ impl World {
         Self { clock, store }
     }
 
+    fn seed(node: &str) -> [u8; 32] {
+        [node.bytes().next().unwrap_or(7); 32]
+    }
+
+    /// The public key under which a node of this name signs audit heads.
+    pub(super) fn audit_key(node: &str) -> [u8; 32] {
+        HeadSigner::new(&Self::seed(node)).public()
+    }
+
     pub(super) async fn start(&self) -> Runtime {
         self.start_with(RuntimeConfig { snapshot_interval_events: 5, ..RuntimeConfig::default() })
             .await
@@ -48,7 +58,7 @@ impl World {
         let parts = RuntimeParts {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             clock: Arc::clone(&self.clock) as Arc<dyn node_env::Clock>,
-            signer: Arc::new(HeadSigner::new(&[7; 32])),
+            signer: Arc::new(HeadSigner::new(&Self::seed(&config.node))),
             config,
         };
         Runtime::start(parts).await.unwrap()
@@ -192,11 +202,15 @@ pub(super) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() 
 }
 
 pub(super) async fn verified_records(runtime: &Runtime) -> u64 {
+    verified_shards(runtime, 0..=runtime.shards().0 - 1).await
+}
+
+pub(super) async fn verified_shards(runtime: &Runtime, shards: RangeInclusive<u16>) -> u64 {
     let snapshot = runtime.snapshot().await.unwrap();
     let mut records = 0;
-    for shard in 0..runtime.shards().0 {
-        let key = runtime.audit_public_key();
-        let report = trail::verify_shard(&*snapshot, shard, &[key], &[]).await.unwrap();
+    for shard in shards {
+        let keys = runtime.audit_public_keys();
+        let report = trail::verify_shard(&*snapshot, shard, &keys, &[]).await.unwrap();
         assert!(report.ok, "AUD-2: {:?}", report.findings);
         records += report.records;
     }

@@ -30,7 +30,7 @@ async fn verify(app: &App, asked: &Asked) -> Answered {
     let gateway = &app.gateway;
     admit(app, asked, gateway.facility("audit"), "audit-verify").await?;
     let snapshot = gateway.runtime.snapshot().await?;
-    let keys = [gateway.runtime.audit_public_key()];
+    let keys = gateway.runtime.audit_public_keys();
     let shards = gateway.runtime.shards().0;
     let (mut records, mut first_bad, mut reports) = (0, Value::Null, Vec::new());
     let mut is_sound = true;

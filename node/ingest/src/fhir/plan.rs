@@ -115,8 +115,7 @@ pub(crate) async fn plan(
     let (resource_type, id) = (facts.resource_type, facts.id.clone().unwrap_or_default());
     // Of an id that was drawn for this request nobody knows yet, and the precondition says so
     // again; in bundles a client may choose it.
-    let is_drawn =
-        wanted.mode == WriteMode::Create && wanted.prefix.is_empty() && !exchange.once();
+    let is_drawn = wanted.mode == WriteMode::Create && wanted.prefix.is_empty() && !exchange.once();
     let current = match is_drawn {
         true => None,
         false => index::newest(snapshot, &gateway.tenant, resource_type, &id).await?,

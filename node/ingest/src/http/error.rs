@@ -151,6 +151,7 @@ impl From<SubmitError> for ApiError {
             | SubmitError::DiskFull
             | SubmitError::Damaged { .. }
             | SubmitError::TooLarge { .. }
+            | SubmitError::NotServed { .. }
             | SubmitError::ShuttingDown => Self::new(code, error.to_string()),
         }
     }
@@ -216,6 +217,7 @@ pub const fn status_of(code: ErrorCode) -> u16 {
         ErrorCode::StoreStopped
         | ErrorCode::ShuttingDown
         | ErrorCode::EntityFailed
+        | ErrorCode::ShardMoved
         | ErrorCode::QueryTooLong => 503,
         ErrorCode::DeadlineExceeded => 504,
         ErrorCode::DiskFull => 507,

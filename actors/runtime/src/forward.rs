@@ -1,0 +1,178 @@
+//! Commands for entities that another node owns: sent there, and sent again while their shard
+//! moves, so that a move fails no call. Callers wait in places that admission gave them (LIM-1).
+
+use crate::admission::Place;
+use crate::directory::HostedEntity;
+use crate::error::SubmitError;
+use crate::limits::{FORWARD_PAUSE_MS, FORWARD_PAUSE_MS_MAX};
+use crate::node::NodeInner;
+use crate::remote;
+use crate::submit::{Attachments, Outcome};
+use actors_core::Envelope;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use schema_types::audit::AuditDraft;
+use schema_types::ids::EntityId;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Why a call did not come back from another node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForwardError {
+    /// Nobody was asked: the shard has no owner now, or the owner cannot be reached.
+    Unreached,
+    /// The owner has no room; it did nothing.
+    Overloaded {
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// It was asked, and whether it did anything is not known.
+    Lost,
+}
+
+/// The way to other nodes.
+pub trait Forward: Send + Sync + 'static {
+    /// Has the owner of `hash` serve a call ([`crate::Runtime::serve_call`]) and gives its answer.
+    fn call(
+        &self,
+        hash: u64,
+        call: Bytes,
+        deadline_ms: u64,
+    ) -> BoxFuture<'_, Result<Vec<u8>, ForwardError>>;
+}
+
+/// A command with what goes beside it and its place on the node.
+pub(crate) struct Parcel<E: HostedEntity> {
+    pub(crate) envelope: Envelope<E::Command>,
+    pub(crate) attachments: Attachments,
+    pub(crate) place: Option<Place>,
+}
+
+impl NodeInner {
+    /// Submits here or at the owner, until there is an answer or the deadline is over.
+    pub(crate) async fn submit_anywhere<E: HostedEntity>(
+        self: &Arc<Self>,
+        parcel: Parcel<E>,
+    ) -> Result<Outcome<E::Reply>, SubmitError> {
+        let entity = parcel.envelope.entity.clone();
+        let is_here = self.served.admit(entity.hash()).is_ok();
+        let parcel = match is_here || self.forward.get().is_none() {
+            true => match self.submit_here(parcel).await {
+                Ok(result) => return result,
+                Err(returned) => *returned,
+            },
+            false => parcel,
+        };
+        let Some(forward) = self.forward.get() else {
+            let shard = self.served.shard_of(entity.hash()).map(|shard| shard.0);
+            return Err(SubmitError::NotServed { shard });
+        };
+        // Large, and not the usual case: on the heap.
+        Box::pin(self.submit_until_served(&**forward, parcel)).await
+    }
+
+    async fn submit_until_served<E: HostedEntity>(
+        self: &Arc<Self>,
+        forward: &dyn Forward,
+        mut parcel: Parcel<E>,
+    ) -> Result<Outcome<E::Reply>, SubmitError> {
+        let hash = parcel.envelope.entity.hash();
+        let call = remote::encode_submit::<E>(&parcel.envelope, &parcel.attachments)?;
+        let call = Bytes::from(call);
+        // What is remembered by its name has one effect however often it is sent (ONCE-1).
+        let may_repeat = parcel.attachments.once;
+        let mut patience = Patience::new(self);
+        loop {
+            if self.served.admit(hash).is_ok() {
+                match self.submit_here(parcel).await {
+                    Ok(result) => return result,
+                    Err(returned) => parcel = *returned,
+                }
+            } else {
+                let asked = forward.call(hash, Bytes::clone(&call), patience.left_ms()).await;
+                let tried = asked.map(|answer| remote::decode_answer::<E>(&answer));
+                if let Some(result) = settled(tried, may_repeat) {
+                    return result;
+                }
+            }
+            patience.pause(self).await?;
+        }
+    }
+
+    /// Whether another node is to do what concerns an entity, as far as this one knows.
+    pub(crate) fn belongs_elsewhere(&self, entity: &EntityId) -> bool {
+        self.forward.get().is_some() && self.served.admit(entity.hash()).is_err()
+    }
+
+    /// Has the owner keep a record, or keeps it when the shard comes here meanwhile.
+    pub(crate) async fn record_anywhere<'a>(
+        &self,
+        audit: &AuditDraft,
+        call: Vec<u8>,
+        mut here: impl FnMut() -> BoxFuture<'a, Result<(), SubmitError>>,
+    ) -> Result<(), SubmitError> {
+        let (hash, call) = (audit.entity.hash(), Bytes::from(call));
+        let Some(forward) = self.forward.get() else { return here().await };
+        let mut patience = Patience::new(self);
+        loop {
+            let tried = if self.served.admit(hash).is_ok() {
+                Ok(here().await)
+            } else {
+                let asked = forward.call(hash, Bytes::clone(&call), patience.left_ms()).await;
+                asked.map(|answer| remote::decode_record_answer(&answer))
+            };
+            if let Some(result) = settled(tried, false) {
+                return result;
+            }
+            patience.pause(self).await?;
+        }
+    }
+}
+
+/// The result of a try, if there is nothing more to try.
+fn settled<T>(
+    tried: Result<Result<T, SubmitError>, ForwardError>,
+    may_repeat: bool,
+) -> Option<Result<T, SubmitError>> {
+    match tried {
+        Ok(Err(SubmitError::NotServed { .. })) | Err(ForwardError::Unreached) => None,
+        Ok(result) => Some(result),
+        Err(ForwardError::Overloaded { retry_after_ms }) => {
+            let what = "calls to another node";
+            Some(Err(SubmitError::Overloaded { what, retry_after_ms }))
+        }
+        Err(ForwardError::Lost) if may_repeat => None,
+        Err(ForwardError::Lost) => Some(Err(SubmitError::OutcomeUnknown)),
+    }
+}
+
+/// How long a caller waits for an owner, in growing pauses.
+struct Patience {
+    deadline: Instant,
+    pause_ms: u64,
+}
+
+impl Patience {
+    fn new(node: &NodeInner) -> Self {
+        let deadline = Instant::now() + Duration::from_millis(node.config.deadline_ms);
+        Self { deadline, pause_ms: FORWARD_PAUSE_MS }
+    }
+
+    fn left_ms(&self) -> u64 {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn pause(&mut self, node: &NodeInner) -> Result<(), SubmitError> {
+        if Instant::now() >= self.deadline {
+            let what = "shards on the move";
+            return Err(SubmitError::Overloaded { what, retry_after_ms: FORWARD_PAUSE_MS_MAX });
+        }
+        if !node.wait_ms(self.pause_ms).await {
+            return Err(SubmitError::ShuttingDown);
+        }
+        self.pause_ms = (self.pause_ms * 2).min(FORWARD_PAUSE_MS_MAX);
+        Ok(())
+    }
+}
