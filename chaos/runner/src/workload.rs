@@ -4,7 +4,7 @@
 use crate::http;
 use crate::mllp::MllpClient;
 use crate::process::pause;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,8 +14,13 @@ use std::time::Duration;
 
 /// Patients per client.
 const PATIENTS: u64 = 4;
-/// A constant moment in the past: results need not be dated now to count.
-const DAY: &str = "20260301";
+/// Days that results are dated at: a month in the past, since results need not be dated now to
+/// count. Each result of a client has a second of its own, for at most this many days.
+const DAYS_MAX: u64 = 31;
+const SECONDS_PER_DAY: u64 = 86_400;
+/// Seconds of a timeline that are asked for at once; one page of the node shows ten thousand
+/// items, and a result makes about six of them.
+const WINDOW_SECONDS: u64 = 3_600;
 
 /// What one client knows was acknowledged: per patient, the times of its results, each of which
 /// only one message has.
@@ -100,15 +105,21 @@ fn send_one(
     }
 }
 
-/// The time that only message `number` of a client states, as the node shows it (RFC 3339).
+/// Day of March 2026, hour, minute and second that only message `number` of a client states.
+const fn moment(number: u64) -> (u64, u64, u64, u64) {
+    let day = 1 + number / SECONDS_PER_DAY % DAYS_MAX;
+    (day, number / 3600 % 24, number / 60 % 60, number % 60)
+}
+
+/// That time as the node shows it (RFC 3339).
 fn stated_at(number: u64) -> String {
-    let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
-    format!("2026-03-01T{hour:02}:{minute:02}:{second:02}")
+    let (day, hour, minute, second) = moment(number);
+    format!("2026-03-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
 fn result_message(patient: &str, control_id: &str, number: u64) -> String {
-    let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
-    let at = format!("{DAY}{hour:02}{minute:02}{second:02}");
+    let (day, hour, minute, second) = moment(number);
+    let at = format!("202603{day:02}{hour:02}{minute:02}{second:02}");
     let rate = 60 + number % 40;
     format!(
         "MSH|^~\\&|CHAOS|LAB|MEDULLA|H|{at}||ORU^R01^ORU_R01|{control_id}|P|2.5.1\r\
@@ -130,7 +141,7 @@ pub(crate) struct Verdict {
 pub(crate) fn check(address: SocketAddr, all: &[Acknowledged]) -> Result<Verdict> {
     let mut verdict = Verdict::default();
     for (patient, times) in all.iter().flatten() {
-        let found = results_of(address, patient)?;
+        let found = results_of(address, patient, times.len())?;
         for time in times {
             verdict.acknowledged += 1;
             match found.get(time) {
@@ -143,17 +154,38 @@ pub(crate) fn check(address: SocketAddr, all: &[Acknowledged]) -> Result<Verdict
     Ok(verdict)
 }
 
-/// How often each result stands in the patient's timeline, by the time that it states.
-fn results_of(address: SocketAddr, patient: &str) -> Result<BTreeMap<String, u64>> {
-    let path = format!("/api/v1/patients/CHAOS.{patient}/timeline");
+/// How often each result stands in the patient's timeline, by the time that it states. Asks window
+/// by window for as long as results of `count` messages of the patient can reach.
+fn results_of(address: SocketAddr, patient: &str, count: usize) -> Result<BTreeMap<String, u64>> {
+    let mut found = BTreeMap::new();
+    let last = u64::try_from(count)?.saturating_mul(PATIENTS);
+    let mut begin = 0;
+    while begin <= last {
+        let end = begin + WINDOW_SECONDS;
+        add_window(address, patient, (begin, end), &mut found)?;
+        begin = end;
+    }
+    Ok(found)
+}
+
+fn add_window(
+    address: SocketAddr,
+    patient: &str,
+    (begin, end): (u64, u64),
+    found: &mut BTreeMap<String, u64>,
+) -> Result<()> {
+    let (from, to) = (stated_at(begin), stated_at(end));
+    let path = format!("/api/v1/patients/CHAOS.{patient}/timeline?from={from}Z&to={to}Z");
     let response = http::get(address, &path)?;
     let body = response.json().with_context(|| format!("timeline: HTTP {}", response.status))?;
     let items = body["items"].as_array().context("timeline without items")?;
-    let mut found = BTreeMap::new();
+    if body["truncated"] != false {
+        bail!("a timeline window is cut: its results cannot be counted");
+    }
     for item in items.iter().filter(|item| item["kind"] == "observation") {
         let at = item["at"].as_str().context("observation without a time")?;
         let second = at.get(..19).unwrap_or(at);
         *found.entry(second.to_owned()).or_default() += 1;
     }
-    Ok(found)
+    Ok(())
 }
