@@ -12,7 +12,7 @@ use actors_core::Envelope;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use schema_types::audit::AuditDraft;
-use schema_types::ids::EntityId;
+use schema_types::ids::{EntityId, ShardId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -40,6 +40,9 @@ pub trait Forward: Send + Sync + 'static {
         call: Bytes,
         deadline_ms: u64,
     ) -> BoxFuture<'_, Result<Vec<u8>, ForwardError>>;
+
+    /// The shard that holds `hash` by the plan, wherever it is served.
+    fn shard_at(&self, hash: u64) -> Option<ShardId>;
 }
 
 /// A command with what goes beside it and its place on the node.

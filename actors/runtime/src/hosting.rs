@@ -51,6 +51,23 @@ impl Runtime {
         Ok(())
     }
 
+    /// Takes no further commands for a shard from now on; what it took goes on. The first half of
+    /// [`Runtime::close_shard`].
+    pub fn fence_shard(&self, shard: ShardId) {
+        self.inner.served.close(shard);
+    }
+
+    /// The newest epoch of a shard that the store knows and whether it is this node's, for a
+    /// claim that was refused.
+    ///
+    /// # Errors
+    /// [`SubmitError`] when the store cannot be read.
+    pub async fn stored_epoch(&self, shard: ShardId) -> Result<Option<(Epoch, bool)>, SubmitError> {
+        let snapshot = self.snapshot().await?;
+        let stored = ownership::stored(&*snapshot, shard).await?;
+        Ok(stored.map(|(epoch, node)| (epoch, node == self.inner.config.node)))
+    }
+
     /// Takes no further commands for a shard, waits until those that it took are settled, at most
     /// `grace_ms`, and lets go of it. What is not settled by then fails or is left to the store;
     /// the next owner has all that was acknowledged. `true` when everything was settled.

@@ -47,5 +47,6 @@ pub use error::SubmitError;
 pub use forward::{Forward, ForwardError};
 pub use hosting::ShardGrant;
 pub use node::{Runtime, RuntimeParts};
+pub use ownership::{StoredShard, stored_shards};
 pub use submit::{Attachments, Outcome};
 pub use unit::Precondition;

@@ -368,13 +368,22 @@ impl Runtime {
         reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
     }
 
-    /// The number of shards.
+    /// The number of equal shards that the data began with; see [`crate::trail::shards`] for those
+    /// that there are.
     #[must_use]
     pub fn shards(&self) -> ShardCount {
         self.inner.shards
     }
 
-    /// The newest head of every shard, signed alone: for keeping outside the store (AUD-2).
+    /// The shard that holds `hash`, here or elsewhere; nothing when this node does not know.
+    #[must_use]
+    pub fn shard_at(&self, hash: u64) -> Option<ShardId> {
+        let node = &self.inner;
+        let here = node.served.shard_of(hash);
+        here.or_else(|| node.forward.get().and_then(|forward| forward.shard_at(hash)))
+    }
+
+    /// The newest head of every shard that is open here, signed alone: for keeping outside the store (AUD-2).
     ///
     /// # Errors
     /// [`SubmitError::Damaged`] when a stored head is not ours.

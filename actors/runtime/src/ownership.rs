@@ -61,6 +61,35 @@ pub(crate) async fn stored(
     row.map(|row| decode(&row).ok_or_else(damaged)).transpose()
 }
 
+/// A shard as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredShard {
+    /// The shard.
+    pub shard: u16,
+    /// The newest epoch in which it was claimed.
+    pub epoch: Epoch,
+    /// Who claimed it; nobody when it is part of another shard now.
+    pub owner: Option<String>,
+    /// Records in its audit log.
+    pub audit_records: u64,
+}
+
+/// Every shard that ever had an owner, as the store has it.
+///
+/// # Errors
+/// [`SubmitError`] when the store cannot be read or a row does not decode.
+pub async fn stored_shards(snapshot: &dyn Snapshot) -> Result<Vec<StoredShard>, SubmitError> {
+    let mut shown = Vec::new();
+    for shard in crate::trail::shards(snapshot).await? {
+        let Some((epoch, owner)) = stored(snapshot, ShardId(shard)).await? else { continue };
+        let head = crate::trail::newest_head(snapshot, shard).await?;
+        let audit_records = head.map_or(0, |head| head.head.size);
+        let owner = (epoch != RETIRED).then_some(owner);
+        shown.push(StoredShard { shard, epoch, owner, audit_records });
+    }
+    Ok(shown)
+}
+
 impl Held {
     /// Whether the store still says that the shard is ours, and what must be in the read set of a
     /// commit that relies on it: a read-conflict range alone does not fence, because a stale owner

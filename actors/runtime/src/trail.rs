@@ -52,6 +52,22 @@ pub async fn shard_count(snapshot: &dyn Snapshot) -> Result<Option<u16>, SubmitE
     Ok(value.and_then(|value| <[u8; 2]>::try_from(&value[..]).ok()).map(u16::from_be_bytes))
 }
 
+/// Every shard that ever had an owner, in order: those of splits and those that were merged away
+/// too, whose logs remain.
+///
+/// # Errors
+/// [`SubmitError`] when the store cannot be read.
+pub async fn shards(snapshot: &dyn Snapshot) -> Result<Vec<u16>, SubmitError> {
+    let mut shards = Vec::new();
+    let mut pages = Pages::new(keys::family_range(Family::Owner));
+    while let Some(items) = pages.next(snapshot).await? {
+        for (key, _) in items {
+            shards.push(keys::parse_owner(&key).map_err(|_| damaged("owner key"))?);
+        }
+    }
+    Ok(shards)
+}
+
 /// Verifies one shard's log: every row, every stored head, and heads known from elsewhere.
 ///
 /// # Errors

@@ -54,8 +54,17 @@ pub struct Fixed<const BYTES: usize>(pub [u8; BYTES]);
 /// A SHA-256 digest or the root of a Merkle tree.
 pub type Digest32 = Fixed<32>;
 
+/// A public key that verifies signatures.
+pub type PublicKey = Fixed<32>;
+
 /// A random key that names one request to join, so that its repetition gives the same node.
 pub type JoinKey = Fixed<16>;
+
+impl<const BYTES: usize> Default for Fixed<BYTES> {
+    fn default() -> Self {
+        Self([0; BYTES])
+    }
+}
 
 impl<const BYTES: usize> fmt::Debug for Fixed<BYTES> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -31,6 +31,8 @@ pub struct Action {
     pub closes: Vec<Holding>,
     /// The shard that was merged into this one; for `Claim`.
     pub retires: Option<ShardId>,
+    /// The shard to which some of the hashes belonged before; for `Claim`.
+    pub inherits: Option<ShardId>,
 }
 
 impl Action {
@@ -113,6 +115,7 @@ impl ControlState {
                 range: record.range,
                 closes: closes.unwrap_or_default(),
                 retires: hand_off.retires.filter(|_| hand_off.step == Step::Claim),
+                inherits: hand_off.inherits.filter(|_| hand_off.step == Step::Claim),
             })
         });
         due.collect()

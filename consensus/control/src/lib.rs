@@ -25,7 +25,7 @@ pub mod state;
 mod stored;
 mod table;
 
-pub use bytes::{Blob, Digest32, JoinKey};
+pub use bytes::{Blob, Digest32, JoinKey, PublicKey};
 pub use codec::{DecodeError, EncodeError};
 pub use command::{Command, Proposal};
 pub use due::{Action, Overdue, Paused, WaitsFor};

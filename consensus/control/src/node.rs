@@ -1,6 +1,6 @@
 //! One node of the cluster as the control plane knows it.
 
-use crate::bytes::JoinKey;
+use crate::bytes::{JoinKey, PublicKey};
 use crate::feature::Feature;
 use crate::limits::{ADDRESS_BYTES_MAX, FEATURES_MAX, NAME_BYTES_MAX};
 use crate::stored;
@@ -15,8 +15,10 @@ pub struct NodeSpec {
     pub name: String,
     /// Where clients reach its RPC, `host:port`.
     pub rpc_address: String,
-    /// Where other nodes reach it, `host:port`.
+    /// Where other nodes reach its entities, `host:port`.
     pub internal_address: String,
+    /// Where other nodes reach its Raft log, `host:port`.
+    pub raft_address: String,
     /// Where its HTTP listeners are, `host:port`.
     pub http_address: String,
     /// What may fail together: a rack, a room, a site.
@@ -25,13 +27,17 @@ pub struct NodeSpec {
     pub version: String,
     /// What its software can do.
     pub features: BTreeSet<Feature>,
+    /// The public key under which it signs audit heads: who takes over its shards goes by it
+    /// (AUD-2).
+    pub audit_key: PublicKey,
 }
 
 impl NodeSpec {
     /// Whether each part is within its limit and none that must be there is empty.
     pub(crate) fn is_within_limits(&self) -> bool {
         let names = [&self.name, &self.zone, &self.version];
-        let addresses = [&self.rpc_address, &self.internal_address, &self.http_address];
+        let addresses =
+            [&self.rpc_address, &self.internal_address, &self.raft_address, &self.http_address];
         !self.name.is_empty()
             && names.iter().all(|name| name.len() <= NAME_BYTES_MAX)
             && addresses.iter().all(|address| address.len() <= ADDRESS_BYTES_MAX)

@@ -129,6 +129,10 @@ pub struct HandOff {
     /// The shard that waits for this one to be claimed.
     #[serde(with = "stored")]
     pub frees: Option<ShardId>,
+    /// The shard to which some of its hashes belonged before a split or a merge, until it is
+    /// claimed: what is kept by shard and not by hash, such as timers, comes along.
+    #[serde(with = "stored")]
+    pub inherits: Option<ShardId>,
     /// The owner that it was last taken from, for the planner to avoid.
     #[serde(with = "stored")]
     pub taken_from: Option<NodeId>,
@@ -169,6 +173,7 @@ impl HandOff {
             retires: None,
             waits_for: None,
             frees: None,
+            inherits: None,
             taken_from: None,
             failures: 0,
             why,
@@ -269,6 +274,7 @@ impl Shard {
                 hand_off.step = Step::Load;
                 hand_off.retires = None;
                 hand_off.frees = None;
+                hand_off.inherits = None;
             }
             Step::Load => hand_off.step = Step::Open,
             Step::Open => shard.hand_off = None,
@@ -292,7 +298,7 @@ impl Shard {
             return self.owner.is_none().then_some("open without an owner");
         };
         let before_claim = hand_off.step <= Step::Claim;
-        let binds = [hand_off.retires, hand_off.waits_for, hand_off.frees];
+        let binds = [hand_off.retires, hand_off.waits_for, hand_off.frees, hand_off.inherits];
         if hand_off.source.is_some() != hand_off.step.is_source_side() {
             return Some("a source belongs to fence and drain, and only to them");
         }

@@ -20,10 +20,12 @@ fn spec(node: u64) -> NodeSpec {
         name: format!("node-{node}"),
         rpc_address: "10.0.0.1:7000".to_owned(),
         internal_address: "10.0.0.1:7001".to_owned(),
+        raft_address: "10.0.0.1:7003".to_owned(),
         http_address: "10.0.0.1:7002".to_owned(),
         zone: format!("zone-{}", node % 3),
         version: "0.1.0".to_owned(),
         features: Feature::supported(),
+        audit_key: consensus_control::PublicKey::default(),
     }
 }
 

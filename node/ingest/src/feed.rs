@@ -91,7 +91,7 @@ struct Watcher {
     watch: Watch,
     sender: mpsc::Sender<Change>,
     /// The next audit record to look at, by shard.
-    next: Vec<u64>,
+    next: BTreeMap<u16, u64>,
     /// What the watcher was told of open alerts.
     told: BTreeMap<(EntityId, AlertId), Alert>,
     scores: BTreeMap<(EntityId, ScoreModel), Score>,
@@ -103,7 +103,7 @@ impl Watcher {
             gateway,
             watch,
             sender,
-            next: Vec::new(),
+            next: BTreeMap::new(),
             told: BTreeMap::new(),
             scores: BTreeMap::new(),
         }
@@ -138,9 +138,9 @@ impl Watcher {
     async fn start_over(&mut self) -> Result<(), End> {
         let snapshot = self.gateway.runtime.snapshot().await?;
         self.next.clear();
-        for shard in 0..self.gateway.runtime.shards().0 {
+        for shard in trail::shards(&*snapshot).await? {
             let head = trail::newest_head(&*snapshot, shard).await?;
-            self.next.push(head.map_or(0, |head| head.head.size));
+            self.next.insert(shard, head.map_or(0, |head| head.head.size));
         }
         let known: BTreeSet<EntityId> =
             self.told.keys().map(|(patient, _)| patient.clone()).collect();
@@ -166,8 +166,9 @@ impl Watcher {
     async fn touched(&mut self) -> Result<Option<BTreeSet<EntityId>>, End> {
         let snapshot = self.gateway.runtime.snapshot().await?;
         let mut patients = BTreeSet::new();
-        for shard in 0..self.gateway.runtime.shards().0 {
-            let Some(next) = self.next.get_mut(usize::from(shard)) else { continue };
+        for shard in trail::shards(&*snapshot).await? {
+            // One that came to be since is read from its beginning.
+            let next = self.next.entry(shard).or_default();
             let head = trail::newest_head(&*snapshot, shard).await?;
             let size = head.map_or(0, |head| head.head.size);
             let unread = usize::try_from(size.saturating_sub(*next)).unwrap_or(usize::MAX);

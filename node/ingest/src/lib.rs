@@ -10,4 +10,5 @@ pub mod hl7;
 pub mod http;
 pub mod limits;
 pub mod mllp;
+pub mod operations;
 pub mod quarantine;

@@ -5,9 +5,7 @@ use crate::connection::{Connection, Place};
 use crate::failure::Failure;
 use crate::service::Service;
 use crate::show;
-use actors_runtime::{SubmitError, trail};
-use actors_store::keys;
-use actors_store::tuple::TupleReader;
+use actors_runtime::{StoredShard, stored_shards};
 use schema_wire::rpc_capnp::admin;
 use std::rc::Rc;
 
@@ -29,26 +27,12 @@ impl AdminServer {
     }
 }
 
-/// Shard, epoch, owner and length of its audit log.
-type Shard = (u16, u64, String, u64);
-
-async fn shards(service: &Service) -> Result<Vec<Shard>, Failure> {
-    let damaged = |_| SubmitError::Damaged { place: "owner row".to_owned() };
-    let runtime = &service.gateway.runtime;
-    let snapshot = runtime.snapshot().await?;
-    let mut shown = Vec::new();
-    for shard in 0..runtime.shards().0 {
-        let owner = snapshot.get(&keys::owner(shard)).await.map_err(SubmitError::from)?;
-        let (mut epoch, mut node) = (0, String::new());
-        if let Some(row) = owner {
-            let mut reader = TupleReader::new(&row);
-            epoch = reader.unsigned().map_err(damaged)?;
-            node = reader.text().map_err(damaged)?;
-        }
-        let head = trail::newest_head(&*snapshot, shard).await?;
-        shown.push((shard, epoch, node, head.map_or(0, |head| head.head.size)));
-    }
-    Ok(shown)
+/// Those that are part of another one now are left out.
+async fn shards(service: &Service) -> Result<Vec<StoredShard>, Failure> {
+    let snapshot = service.gateway.runtime.snapshot().await?;
+    let mut shards = stored_shards(&*snapshot).await?;
+    shards.retain(|stored| stored.owner.is_some());
+    Ok(shards)
 }
 
 fn unsigned(number: usize) -> u64 {
@@ -82,12 +66,12 @@ impl admin::Server for AdminServer {
         let service = &self.connection.service;
         let shards = service.within(0, shards(service)).await?;
         let mut list = results.get().init_shards(show::count(shards.len()));
-        for (place, (shard, epoch, owner, records)) in (0..).zip(&shards) {
+        for (place, stored) in (0..).zip(&shards) {
             let mut shown = list.reborrow().get(place);
-            shown.set_shard(*shard);
-            shown.set_epoch(*epoch);
-            shown.set_owner(&owner[..]);
-            shown.set_audit_records(*records);
+            shown.set_shard(stored.shard);
+            shown.set_epoch(stored.epoch.0);
+            shown.set_owner(stored.owner.as_deref().unwrap_or_default());
+            shown.set_audit_records(stored.audit_records);
         }
         Ok(())
     }

@@ -83,7 +83,7 @@ async fn list(
     let what = (AuditAction::Read, "rpc-alerts", AuditOutcome::Done);
     service.audit(caller, gateway.facility(DESK), what).await?;
     let snapshot = gateway.runtime.snapshot().await?;
-    let heads = subscribe::heads(&gateway.runtime, &*snapshot).await?;
+    let heads = subscribe::heads(&*snapshot).await?;
     let page = query::with_open_alerts(&*snapshot, &gateway.tenant, after, limit).await?;
     drop(snapshot);
     let mut alerts = Vec::new();

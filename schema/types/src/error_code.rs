@@ -138,6 +138,12 @@ error_codes! {
     NotAvailable = "MED-NODE-014";
     /// The patient, device or facility is served by another node now; nothing was done.
     ShardMoved = "MED-NODE-015";
+    /// The control plane refuses what an operator or a node asked for; the reason is given.
+    ClusterRefused = "MED-CLUS-001";
+    /// The control plane has no leader that a majority follows; nothing was done.
+    ClusterNoQuorum = "MED-CLUS-002";
+    /// The control plane did not answer in time; what was asked for may still be done.
+    ClusterOutcomeUnknown = "MED-CLUS-003";
     /// The audit log does not verify.
     AuditBroken = "MED-AUD-001";
     /// A subscriber took too long to acknowledge; it can go on from its last position.

@@ -270,6 +270,10 @@ impl Forward for Other {
             }
         })
     }
+
+    fn shard_at(&self, hash: u64) -> Option<ShardId> {
+        self.node.inner.served.shard_of(hash)
+    }
 }
 
 #[tokio::test(start_paused = true)]

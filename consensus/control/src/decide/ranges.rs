@@ -27,6 +27,7 @@ pub(super) fn split(scene: Scene<'_>, holding: Holding, at: u64) -> Decided {
 
     let mut wait = HandOff::begin(Step::Claim, Why::Split, scene.at);
     wait.waits_for = Some(shard);
+    wait.inherits = Some(shard);
     let upper = Shard { range: upper, epoch, owner, hand_off: Some(wait) };
 
     let events = vec![
@@ -53,6 +54,7 @@ pub(super) fn merge(scene: Scene<'_>, lower: Holding, upper: Holding) -> Decided
     let mut fence = HandOff::begin(Step::Fence, Why::Merged, scene.at);
     fence.source = Some(Source { node, closes: vec![lower, upper] });
     fence.retires = Some(upper.shard);
+    fence.inherits = Some(upper.shard);
     let epoch = left.epoch.max(right.epoch).next();
     let merged = Shard { range, epoch, owner: Some(node), hand_off: Some(fence) };
     let events = vec![

@@ -22,10 +22,12 @@ pub(crate) fn spec(name: &str) -> NodeSpec {
         name: name.to_owned(),
         rpc_address: format!("{name}:1"),
         internal_address: format!("{name}:2"),
+        raft_address: format!("{name}:4"),
         http_address: format!("{name}:3"),
         zone: "z".to_owned(),
         version: "1.0".to_owned(),
         features: Feature::supported(),
+        audit_key: consensus_control::PublicKey::default(),
     }
 }
 

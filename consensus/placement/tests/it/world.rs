@@ -25,10 +25,12 @@ fn spec(number: u64, zone: &str) -> NodeSpec {
         name: format!("a{number}"),
         rpc_address: String::new(),
         internal_address: String::new(),
+        raft_address: String::new(),
         http_address: String::new(),
         zone: zone.to_owned(),
         version: "1".to_owned(),
         features: Feature::supported(),
+        audit_key: consensus_control::PublicKey::default(),
     }
 }
 

@@ -31,21 +31,24 @@ async fn export(app: &App, asked: &Asked) -> Result<Value, ApiError> {
         return Err(ApiError::bad_request("format is fhir"));
     }
     let limit = asked.limit(100, PAGE_ITEMS_MAX)?;
-    let (mut shard, mut index) = place(asked.parameter("after"))?;
+    let (mut shard, mut index): (u16, u64) = place(asked.parameter("after"))?;
     let gateway = &app.gateway;
     admit(app, asked, gateway.facility("audit"), "audit-export").await?;
     let snapshot = gateway.runtime.snapshot().await?;
     let mut entries = Vec::new();
-    while shard < gateway.runtime.shards().0 && entries.len() < limit {
-        match trail::record_at(&*snapshot, shard, index).await? {
-            Some(entry) => {
-                entries.push(event(&entry));
-                index += 1;
-            }
-            None => {
-                shard += 1;
-                index = 0;
-            }
+    let first = shard;
+    for log in trail::shards(&*snapshot).await?.into_iter().filter(|log| *log >= first) {
+        if log > shard {
+            (shard, index) = (log, 0);
+        }
+        while entries.len() < limit
+            && let Some(entry) = trail::record_at(&*snapshot, shard, index).await?
+        {
+            entries.push(event(&entry));
+            index += 1;
+        }
+        if entries.len() >= limit {
+            break;
         }
     }
     let mut bundle = json!({ "resourceType": "Bundle", "type": "collection" });

@@ -73,8 +73,21 @@ fn other_routes() -> Router<Arc<App>> {
         .route("/api/v1/audit/patients/{id}", get(audit::get_patient))
         .route("/api/v1/audit/patients/{id}/disclosures", get(audit::get_disclosures))
         .route("/api/v1/audit/export", get(audit_event::get_export))
+        .merge(cluster_routes())
+}
+
+fn cluster_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/v1/control", get(cluster::get_control))
+        .route("/api/v1/nodes", get(cluster::get_nodes).post(cluster::post_node))
+        .route("/api/v1/nodes/{node}/drain", post(cluster::post_drain))
+        .route("/api/v1/nodes/{node}/resume", post(cluster::post_resume))
+        .route("/api/v1/nodes/{node}/leave", post(cluster::post_leave))
         .route("/api/v1/shards", get(cluster::get_shards))
-        .route("/api/v1/nodes", get(cluster::get_nodes))
+        .route("/api/v1/shards/{shard}", get(cluster::get_shard))
+        .route("/api/v1/shards/{shard}/move", post(cluster::post_move))
+        .route("/api/v1/shards/{shard}/split", post(cluster::post_split))
+        .route("/api/v1/shards/{shard}/merge", post(cluster::post_merge))
 }
 
 type Answered = Result<Value, ApiError>;

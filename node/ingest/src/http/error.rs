@@ -200,7 +200,8 @@ pub const fn status_of(code: ErrorCode) -> u16 {
         ErrorCode::PatientAmbiguous
         | ErrorCode::PatientMerge
         | ErrorCode::PatientAlert
-        | ErrorCode::CommandIdReused => 409,
+        | ErrorCode::CommandIdReused
+        | ErrorCode::ClusterRefused => 409,
         ErrorCode::FhirGone => 410,
         ErrorCode::FhirVersionConflict => 412,
         ErrorCode::FhirTooLarge | ErrorCode::Hl7TooLarge => 413,
@@ -218,8 +219,9 @@ pub const fn status_of(code: ErrorCode) -> u16 {
         | ErrorCode::ShuttingDown
         | ErrorCode::EntityFailed
         | ErrorCode::ShardMoved
+        | ErrorCode::ClusterNoQuorum
         | ErrorCode::QueryTooLong => 503,
-        ErrorCode::DeadlineExceeded => 504,
+        ErrorCode::DeadlineExceeded | ErrorCode::ClusterOutcomeUnknown => 504,
         ErrorCode::DiskFull => 507,
         ErrorCode::DataDirectoryReadOnly
         | ErrorCode::DataDirectoryInUse

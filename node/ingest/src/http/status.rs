@@ -1,5 +1,6 @@
 //! What the HTTP interface says of the node that it runs on, and whether the node takes work.
 
+use crate::operations::ClusterOperations;
 use schema_types::time::Timestamp;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -20,6 +21,8 @@ pub struct NodeStatus {
     pub fhir_base_url: Option<String>,
     /// Further metrics, for example those of the store: names with values.
     pub metrics: Option<MoreMetrics>,
+    /// The cluster that the node is in, if it is in one.
+    pub cluster: Option<Arc<dyn ClusterOperations>>,
     /// Why the node takes no work; `None` when it does.
     waits_for: Arc<watch::Sender<Option<String>>>,
 }
@@ -34,6 +37,7 @@ impl NodeStatus {
             started_at,
             fhir_base_url: None,
             metrics: None,
+            cluster: None,
             waits_for: Arc::new(watch::Sender::new(None)),
         }
     }

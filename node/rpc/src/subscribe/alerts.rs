@@ -72,7 +72,7 @@ impl AlertSource {
         let gateway = &service.gateway;
         let told = service.follower.listen(&gateway.runtime, &gateway.tenant);
         let snapshot = gateway.runtime.snapshot().await?;
-        let heads = heads(&gateway.runtime, &*snapshot).await?;
+        let heads = heads(&*snapshot).await?;
         let position = match start {
             Start::Now => AlertPosition(heads),
             Start::Beginning => AlertPosition(vec![0; heads.len()]),
@@ -86,7 +86,8 @@ impl AlertSource {
     async fn catch_up(&mut self) -> Result<Vec<Item>, Failure> {
         let gateway = &self.service.gateway;
         let snapshot = gateway.runtime.snapshot().await?;
-        let ends = heads(&gateway.runtime, &*snapshot).await?;
+        let ends = heads(&*snapshot).await?;
+        self.position.reach(ends.len());
         let mut left = FOLLOW_RECORDS_PER_TURN_MAX;
         let mut found = Vec::new();
         let mut items = 0;
@@ -136,6 +137,7 @@ impl AlertSource {
     }
 
     async fn take(&mut self, found: &Found) -> Result<Vec<Item>, Failure> {
+        self.position.reach(usize::from(found.shard) + 1);
         match self.position.0.get_mut(usize::from(found.shard)) {
             // Read from the store before.
             Some(next) if found.index < *next => Ok(Vec::new()),
@@ -148,6 +150,7 @@ impl AlertSource {
     }
 
     fn advance(&mut self, heads: &[u64]) {
+        self.position.reach(heads.len());
         for (next, head) in self.position.0.iter_mut().zip(heads) {
             *next = (*next).max(*head);
         }

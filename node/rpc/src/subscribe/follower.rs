@@ -100,8 +100,9 @@ impl Follower {
         next: &mut Option<Vec<u64>>,
     ) -> Result<(), SubmitError> {
         let snapshot = runtime.snapshot().await?;
-        let ends = heads(runtime, &*snapshot).await?;
+        let ends = heads(&*snapshot).await?;
         let from = next.get_or_insert_with(|| ends.clone());
+        from.resize(ends.len(), 0);
         if *from == ends {
             return Ok(());
         }

@@ -17,7 +17,7 @@ pub(crate) use position::{AlertPosition, PatientPosition};
 pub(crate) use push::start;
 
 use crate::failure::Failure;
-use actors_runtime::{Runtime, SubmitError, trail};
+use actors_runtime::{SubmitError, trail};
 use actors_store::Snapshot;
 use schema_wire::rpc_capnp as wire;
 
@@ -40,14 +40,12 @@ impl Start {
     }
 }
 
-/// How long the audit log of each shard is, durably.
-pub(crate) async fn heads(
-    runtime: &Runtime,
-    snapshot: &dyn Snapshot,
-) -> Result<Vec<u64>, SubmitError> {
+/// How long the audit log of each shard is, durably, by shard id; 0 for ids without a log.
+pub(crate) async fn heads(snapshot: &dyn Snapshot) -> Result<Vec<u64>, SubmitError> {
     let mut sizes = Vec::new();
-    for shard in 0..runtime.shards().0 {
+    for shard in trail::shards(snapshot).await? {
         let head = trail::newest_head(snapshot, shard).await?;
+        sizes.resize(usize::from(shard), 0);
         sizes.push(head.map_or(0, |head| head.head.size));
     }
     Ok(sizes)

@@ -14,7 +14,7 @@ use actors_runtime::load::{self, JournalReader};
 use capnp::capability::Promise;
 use node_ingest::gateway::Caller;
 use schema_types::audit::{AuditAction, AuditOutcome};
-use schema_types::ids::EntityId;
+use schema_types::ids::{EntityId, ShardId};
 use schema_wire::rpc_capnp as wire;
 use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -28,8 +28,8 @@ pub(crate) struct PatientSource {
     told: broadcast::Receiver<Told>,
     /// Whether the journal may hold more than was read.
     has_news: bool,
-    /// Length of the shard's audit log when it was last read.
-    seen: u64,
+    /// The shard and the length of its audit log when it was last read.
+    seen: Option<(ShardId, u64)>,
 }
 
 impl PatientSource {
@@ -52,18 +52,19 @@ impl PatientSource {
             Start::Beginning => PatientPosition(0),
             Start::After(position) => PatientPosition::read(&position, last)?,
         };
-        Ok(Self { service, caller, patient, position, told, has_news: true, seen: 0 })
+        Ok(Self { service, caller, patient, position, told, has_news: true, seen: None })
     }
 
     async fn wait_for_news(&mut self) {
-        let shards = self.service.gateway.runtime.shards();
-        let shard = usize::from(shards.shard_of(self.patient.hash()).0);
         loop {
             match self.told.recv().await {
                 Ok(Told::Advanced(heads)) => {
-                    let head = heads.get(shard).copied().unwrap_or(0);
-                    if head != self.seen {
-                        self.seen = head;
+                    // A shard that nobody knows is between two owners: look, to be sure.
+                    let shard = self.service.gateway.runtime.shard_at(self.patient.hash());
+                    let head = shard.and_then(|shard| heads.get(usize::from(shard.0)));
+                    let seen = shard.zip(head.copied());
+                    if seen.is_none() || seen != self.seen {
+                        self.seen = seen;
                         return;
                     }
                 }

@@ -31,11 +31,21 @@ fn bytes(kind: u8, numbers: &[u64]) -> Vec<u8> {
 }
 
 impl AlertPosition {
-    /// Reads a position; `heads` are the lengths of the audit logs now.
+    /// Reads a position; `heads` are the lengths of the audit logs now. Shards that came to be
+    /// since are read from their beginning.
     pub(crate) fn read(position: &[u8], heads: &[u64]) -> Result<Self, Failure> {
         let next = numbers(ALERTS, position)?;
-        let is_known = next.len() == heads.len() && next.iter().zip(heads).all(|(a, b)| a <= b);
+        let is_known = !next.is_empty()
+            && next.len() <= heads.len()
+            && next.iter().zip(heads).all(|(a, b)| a <= b);
         if is_known { Ok(Self(next)) } else { Err(NOT_ONE) }
+    }
+
+    /// Makes room for shards that came to be.
+    pub(crate) fn reach(&mut self, shards: usize) {
+        if self.0.len() < shards {
+            self.0.resize(shards, 0);
+        }
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -66,6 +76,9 @@ mod tests {
         let position = AlertPosition(vec![0, 7, u64::MAX]);
         let heads = [1, 7, u64::MAX];
         assert_eq!(AlertPosition::read(&position.to_bytes(), &heads), Ok(position.clone()));
+        let mut grown = AlertPosition::read(&position.to_bytes(), &[1, 7, u64::MAX, 5]).unwrap();
+        grown.reach(4);
+        assert_eq!(grown.0, [0, 7, u64::MAX, 0], "a new shard from its beginning");
         let patient = PatientPosition(9);
         assert_eq!(PatientPosition::read(&patient.to_bytes(), 9), Ok(patient));
         assert!(PatientPosition::read(&patient.to_bytes(), 8).is_err(), "of later data");
