@@ -28,6 +28,9 @@ pub(crate) enum EntityMessage<E: Entity> {
     Crash,
 }
 
+/// Never remotable: a remotable actor is advertised to, and mirrored on, every peer.
+impl<E: Entity> ractor::Message for EntityMessage<E> {}
+
 impl<E: Entity> EntityMessage<E> {
     /// Notes the place with the entity that the message holds until it is settled.
     pub(crate) fn set_place(&mut self, place: InFlight) {

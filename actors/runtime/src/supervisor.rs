@@ -11,6 +11,8 @@ pub(crate) struct EntitySupervisor;
 /// It takes no messages of its own.
 pub(crate) enum SupervisorMessage {}
 
+impl ractor::Message for SupervisorMessage {}
+
 impl Actor for EntitySupervisor {
     type Msg = SupervisorMessage;
     type State = Weak<NodeInner>;

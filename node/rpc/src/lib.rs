@@ -16,6 +16,7 @@ mod history;
 pub mod limits;
 mod observe;
 mod patient;
+pub mod peer;
 mod server;
 mod service;
 mod session;

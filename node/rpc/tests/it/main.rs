@@ -7,6 +7,7 @@ mod hostile;
 mod objects;
 mod once;
 mod overload;
+mod peer;
 mod python;
 mod schema;
 mod subscriptions;
