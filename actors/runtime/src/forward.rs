@@ -5,7 +5,7 @@ use crate::admission::Place;
 use crate::directory::HostedEntity;
 use crate::error::SubmitError;
 use crate::limits::{FORWARD_PAUSE_MS, FORWARD_PAUSE_MS_MAX};
-use crate::node::NodeInner;
+use crate::node::{NodeInner, Runtime};
 use crate::remote;
 use crate::submit::{Attachments, Outcome};
 use actors_core::Envelope;
@@ -26,6 +26,11 @@ pub enum ForwardError {
     Overloaded {
         /// When to try again.
         retry_after_ms: u64,
+    },
+    /// The call is larger than the way to the owner takes; nothing was done.
+    TooLarge {
+        /// Its size.
+        bytes: usize,
     },
     /// It was asked, and whether it did anything is not known.
     Lost,
@@ -50,6 +55,16 @@ pub(crate) struct Parcel<E: HostedEntity> {
     pub(crate) envelope: Envelope<E::Command>,
     pub(crate) attachments: Attachments,
     pub(crate) place: Option<Place>,
+}
+
+impl Runtime {
+    /// The shard that holds `hash`, here or elsewhere; nothing when this node does not know.
+    #[must_use]
+    pub fn shard_at(&self, hash: u64) -> Option<ShardId> {
+        let node = &self.inner;
+        let here = node.served.shard_of(hash);
+        here.or_else(|| node.forward.get().and_then(|forward| forward.shard_at(hash)))
+    }
 }
 
 impl NodeInner {
@@ -145,6 +160,7 @@ fn settled<T>(
             let what = "calls to another node";
             Some(Err(SubmitError::Overloaded { what, retry_after_ms }))
         }
+        Err(ForwardError::TooLarge { bytes }) => Some(Err(SubmitError::TooLarge { bytes })),
         Err(ForwardError::Lost) if may_repeat => None,
         Err(ForwardError::Lost) => Some(Err(SubmitError::OutcomeUnknown)),
     }

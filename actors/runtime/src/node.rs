@@ -375,15 +375,7 @@ impl Runtime {
         self.inner.shards
     }
 
-    /// The shard that holds `hash`, here or elsewhere; nothing when this node does not know.
-    #[must_use]
-    pub fn shard_at(&self, hash: u64) -> Option<ShardId> {
-        let node = &self.inner;
-        let here = node.served.shard_of(hash);
-        here.or_else(|| node.forward.get().and_then(|forward| forward.shard_at(hash)))
-    }
-
-    /// The newest head of every shard that is open here, signed alone: for keeping outside the store (AUD-2).
+    /// The newest head of every shard that is open here, signed alone, to be kept elsewhere (AUD-2).
     ///
     /// # Errors
     /// [`SubmitError::Damaged`] when a stored head is not ours.

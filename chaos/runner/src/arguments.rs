@@ -25,7 +25,8 @@ pub(crate) enum Command {
 /// How to run.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// `kill9`, `fsync-order`, `disk-full` or `all`.
+    /// `kill9`, `fsync-order`, `disk-full`, over three nodes `failover`, `zombie`, `rolling`,
+    /// `moves`, or `all`.
     #[arg(long)]
     pub(crate) scenario: String,
     /// How long faults are injected, seconds.

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool reports")]
 
 mod arguments;
+mod cluster;
 mod http;
 mod mllp;
 mod process;

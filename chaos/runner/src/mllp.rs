@@ -32,6 +32,18 @@ impl MllpClient {
         Ok(Self { stream })
     }
 
+    /// Whether the other side still holds the connection open, as far as this one has heard.
+    pub(crate) fn is_open(&self) -> bool {
+        let mut one = [0];
+        let looked = self
+            .stream
+            .set_nonblocking(true)
+            .and_then(|()| self.stream.peek(&mut one))
+            .map_err(|error| error.kind());
+        let is_blocking = self.stream.set_nonblocking(false).is_ok();
+        is_blocking && looked == Err(std::io::ErrorKind::WouldBlock)
+    }
+
     /// Sends one message and waits for its acknowledgement.
     pub(crate) fn exchange(&mut self, message: &str) -> Result<Answer> {
         let mut frame = vec![START_BLOCK];

@@ -14,6 +14,8 @@ const READY_SECONDS_MAX: u64 = 60;
 pub(crate) struct NodeProcess {
     binary: PathBuf,
     wrapper: Vec<String>,
+    /// Further options of `serve`.
+    options: Vec<String>,
     data: PathBuf,
     log: File,
     pub(crate) mllp: SocketAddr,
@@ -33,7 +35,7 @@ pub(crate) fn binary(given: Option<&Path>) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
@@ -53,7 +55,14 @@ impl NodeProcess {
         let path = data.with_extension("log");
         let log = OpenOptions::new().create(true).append(true).open(path)?;
         let (mllp, http) = (free_address()?, free_address()?);
-        Ok(Self { binary, wrapper, data: data.to_path_buf(), log, mllp, http, child: None })
+        let (options, data, child) = (Vec::new(), data.to_path_buf(), None);
+        Ok(Self { binary, wrapper, options, data, log, mllp, http, child })
+    }
+
+    /// The same node with further options.
+    pub(crate) fn with_options(mut self, options: Vec<String>) -> Self {
+        self.options = options;
+        self
     }
 
     /// Starts the node; does not wait.
@@ -65,6 +74,7 @@ impl NodeProcess {
         command.arg("--data").arg(&self.data);
         command.arg("--mllp").arg(self.mllp.to_string());
         command.arg("--http").arg(self.http.to_string());
+        command.args(&self.options);
         command.stdin(Stdio::null()).stdout(self.log.try_clone()?).stderr(self.log.try_clone()?);
         self.child = Some(command.spawn().context("the node could not be started")?);
         Ok(())
@@ -96,11 +106,18 @@ impl NodeProcess {
         Ok(())
     }
 
+    /// Sends a signal, for example `STOP`.
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        let child = self.child.as_ref().context("the node does not run")?;
+        let target = child_of(child.id(), !self.wrapper.is_empty()).to_string();
+        Command::new("kill").args([&format!("-{name}"), &target]).status()?;
+        Ok(())
+    }
+
     /// SIGTERM, and the exit status.
     pub(crate) fn terminate(&mut self) -> Result<ExitStatus> {
+        self.signal("TERM")?;
         let child = self.child.as_mut().context("the node does not run")?;
-        let target = child_of(child.id(), !self.wrapper.is_empty()).to_string();
-        Command::new("kill").args(["-TERM", &target]).status()?;
         let status = child.wait()?;
         self.child = None;
         Ok(status)

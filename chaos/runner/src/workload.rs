@@ -3,12 +3,12 @@
 
 use crate::http;
 use crate::mllp::MllpClient;
-use crate::process::pause;
+use crate::process::{now, pause};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,20 +31,38 @@ pub(crate) type Acknowledged = BTreeMap<String, Vec<String>>;
 pub(crate) struct Progress {
     pub(crate) acknowledged: AtomicU64,
     pub(crate) resent: AtomicU64,
+    /// Answers that were no acknowledgement.
     pub(crate) refused: AtomicU64,
+    /// Messages on whose connection no answer came.
+    pub(crate) unanswered: AtomicU64,
     pub(crate) is_over: AtomicBool,
+    /// How long each message took until it was acknowledged, repeats included, milliseconds.
+    latencies_ms: Mutex<Vec<u64>>,
 }
 
-/// Starts `clients` clients against `address`.
+impl Progress {
+    /// How long messages took since this was asked last, in ascending order, milliseconds.
+    pub(crate) fn take_latencies_ms(&self) -> Vec<u64> {
+        let mut latencies = self.latencies_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = std::mem::take(&mut *latencies);
+        taken.sort_unstable();
+        taken
+    }
+}
+
+/// Starts `clients` clients, each of which goes to the next of `addresses` when one fails.
 pub(crate) fn start(
     clients: usize,
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     progress: &Arc<Progress>,
 ) -> Vec<JoinHandle<Acknowledged>> {
     (0..clients)
         .map(|client| {
             let progress = Arc::clone(progress);
-            spawn(move || send_until_over(client, address, &progress))
+            let mut addresses = addresses.to_vec();
+            let first = client % addresses.len().max(1);
+            addresses.rotate_left(first);
+            spawn(move || send_until_over(client, &addresses, &progress))
         })
         .collect()
 }
@@ -54,15 +72,36 @@ fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHa
     std::thread::spawn(body)
 }
 
-fn send_until_over(client: usize, address: SocketAddr, progress: &Progress) -> Acknowledged {
+/// A client's connection, and where the next one goes.
+struct Line<'a> {
+    addresses: &'a [SocketAddr],
+    next: usize,
+    open: Option<MllpClient>,
+}
+
+impl Line<'_> {
+    /// The connection, or a new one; after a failure to the next address.
+    fn take(&mut self) -> Result<MllpClient> {
+        if let Some(open) = self.open.take().filter(MllpClient::is_open) {
+            return Ok(open);
+        }
+        let address = self.addresses[self.next % self.addresses.len()];
+        MllpClient::connect(address).inspect_err(|_| self.next += 1)
+    }
+}
+
+fn send_until_over(client: usize, addresses: &[SocketAddr], progress: &Progress) -> Acknowledged {
     let mut acknowledged = Acknowledged::new();
-    let mut connection: Option<MllpClient> = None;
+    let mut line = Line { addresses, next: 0, open: None };
     let mut number = 0;
     while !progress.is_over.load(Ordering::Acquire) {
         let patient = format!("{client}{:02}", number % PATIENTS);
         let control_id = format!("C{client}-{number}");
         let message = result_message(&patient, &control_id, number);
-        send_one(address, &mut connection, &message, &control_id, progress);
+        let begun = now();
+        send_one(&mut line, &message, &control_id, progress);
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        progress.latencies_ms.lock().unwrap_or_else(PoisonError::into_inner).push(took_ms);
         acknowledged.entry(patient).or_default().push(stated_at(number));
         progress.acknowledged.fetch_add(1, Ordering::Relaxed);
         number += 1;
@@ -71,13 +110,7 @@ fn send_until_over(client: usize, address: SocketAddr, progress: &Progress) -> A
 }
 
 /// Repeats the same message, with the same control id, until it is acknowledged.
-fn send_one(
-    address: SocketAddr,
-    connection: &mut Option<MllpClient>,
-    message: &str,
-    control_id: &str,
-    progress: &Progress,
-) {
+fn send_one(line: &mut Line<'_>, message: &str, control_id: &str, progress: &Progress) {
     let mut tries = 0_u64;
     loop {
         if tries > 0 {
@@ -85,15 +118,14 @@ fn send_one(
             pause(Duration::from_millis(10));
         }
         tries += 1;
-        let client = match connection.take() {
-            Some(client) => Ok(client),
-            None => MllpClient::connect(address),
+        let Ok(mut client) = line.take() else { continue };
+        let Ok(answer) = client.exchange(message) else {
+            progress.unanswered.fetch_add(1, Ordering::Relaxed);
+            line.next += 1;
+            continue;
         };
-        let Ok(mut client) = client else { continue };
-        if let Ok(answer) = client.exchange(message)
-            && answer.control_id == control_id
-        {
-            *connection = Some(client);
+        if answer.control_id == control_id {
+            line.open = Some(client);
             if answer.code == "AA" {
                 return;
             }

@@ -51,6 +51,14 @@ impl<'de> Deserialize<'de> for Blob {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fixed<const BYTES: usize>(pub [u8; BYTES]);
 
+impl<const BYTES: usize> Fixed<BYTES> {
+    /// These bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; BYTES]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// A SHA-256 digest or the root of a Merkle tree.
 pub type Digest32 = Fixed<32>;
 

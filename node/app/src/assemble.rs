@@ -1,17 +1,20 @@
 //! Putting a node together and taking it apart: store, audit key, runtime, gateways, anchors.
 
 use crate::audit_anchor::AnchorWriter;
+use crate::cluster::{ClusterConfig, ClusterError, Member, MemberParts, load_or_make};
 use crate::config::NodeConfig;
 use crate::error::NodeError;
-use crate::offline::STORE_FOLDER;
 use crate::signing_key;
+use crate::store::OpenStore;
+use actors_audit::HeadSigner;
 use actors_runtime::{Runtime, RuntimeParts};
+use consensus_control::{Feature, NodeSpec, PublicKey};
 use node_env::{Clock, Disk, Rng};
 use node_ingest::gateway::Gateway;
 use node_ingest::http::{self, NodeStatus};
 use node_ingest::mllp::{self, Counters};
 use node_rpc::{DevelopmentAuthenticator, RpcParts, RpcServer};
-use node_store_embedded::{EmbeddedStore, Execution, Options, Stats};
+use node_store_embedded::{Execution, Stats};
 use schema_types::ids::TenantId;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +39,8 @@ pub struct Environment {
 /// A running node.
 pub struct Node {
     gateway: Gateway,
-    store: Arc<EmbeddedStore>,
+    store: OpenStore,
+    member: Option<Member>,
     anchors: Arc<AnchorWriter>,
     mllp: Option<SocketAddr>,
     http: Option<SocketAddr>,
@@ -52,17 +56,8 @@ pub struct Node {
 /// [`NodeError`] with a stable code; nothing is left running then.
 pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<Node, NodeError> {
     let listeners = Listeners::bind(&config).await?;
-    let disk = Arc::clone(&environment.disk);
-    let store = open_store(&environment, &config)?;
-    let signer = signing_key::load_or_create(&*disk, &*environment.rng, &config.data)?;
-    let anchors = Arc::new(AnchorWriter::open(&*disk, &config.data)?);
-    let runtime = Runtime::start(RuntimeParts {
-        store: Arc::clone(&store) as Arc<dyn actors_store::Store>,
-        clock: Arc::clone(&environment.clock),
-        signer: Arc::new(signer),
-        config: config.runtime.clone(),
-    })
-    .await?;
+    let foundation = Foundation::lay(&environment, &config, &listeners).await?;
+    let Foundation { store, runtime, anchors, mut status, member } = foundation;
     let gateway = Gateway {
         runtime,
         tenant: TenantId::new(config.tenant.clone()),
@@ -75,6 +70,7 @@ pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<No
         rpc: listeners.rpc.as_ref().and_then(|listener| listener.local_addr().ok()),
         gateway,
         store,
+        member,
         anchors,
         stopping: watch::Sender::new(false),
         servers: Vec::new(),
@@ -84,7 +80,6 @@ pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<No
         Some(_) => Some(rpc_server(&environment, &config, node.gateway.clone())?),
         None => None,
     };
-    let mut status = NodeStatus::new(config.runtime.node.clone(), node.gateway.runtime.now());
     let counters = Arc::new(Counters::default());
     let of_rpc = rpc.as_ref().map(RpcServer::metrics);
     status.metrics = Some(node.further_metrics(&counters, of_rpc));
@@ -97,20 +92,110 @@ pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<No
     Ok(node)
 }
 
-fn open_store(
-    environment: &Environment,
+/// What the gateways stand on.
+struct Foundation {
+    store: OpenStore,
+    runtime: Runtime,
+    anchors: Arc<AnchorWriter>,
+    status: NodeStatus,
+    member: Option<Member>,
+}
+
+impl Foundation {
+    async fn lay(
+        environment: &Environment,
+        config: &NodeConfig,
+        listeners: &Listeners,
+    ) -> Result<Self, NodeError> {
+        let disk = &*environment.disk;
+        disk.create_dir(&config.data)?;
+        // A store of its own comes first: it has the lock of the data directory.
+        let alone = match &config.cluster {
+            None => Some(OpenStore::open(environment, config, &config.runtime.node).await?),
+            Some(_) => None,
+        };
+        let signer = signing_key::load_or_create(disk, &*environment.rng, &config.data)?;
+        let mut runtime_config = config.runtime.clone();
+        let mut part = None;
+        let store = match (alone, &config.cluster) {
+            (None, Some(cluster)) => {
+                let spec = spec(config, cluster, listeners, &signer);
+                let outside = (disk, &*environment.rng);
+                let identity = load_or_make(outside, &config.data, cluster, &spec).await?;
+                runtime_config.node = identity.store_name();
+                runtime_config.opens_all_shards = false;
+                let client = identity.client_name();
+                part = Some((cluster, identity, spec));
+                OpenStore::open(environment, config, &client).await?
+            }
+            (Some(store), _) => store,
+            (None, None) => OpenStore::open(environment, config, &config.runtime.node).await?,
+        };
+        let anchors = Arc::new(AnchorWriter::open(disk, &config.data)?);
+        let parts = RuntimeParts {
+            store: store.port(),
+            clock: Arc::clone(&environment.clock),
+            signer: Arc::new(signer),
+            config: runtime_config,
+        };
+        let runtime = Runtime::start(parts).await?;
+        let mut status = NodeStatus::new(config.runtime.node.clone(), runtime.now());
+        let mut member = None;
+        if let Some((cluster, identity, spec)) = part {
+            let started = Member::start(MemberParts {
+                environment: environment.clone(),
+                data: config.data.clone(),
+                config: cluster.clone(),
+                identity,
+                spec,
+                store: store.port(),
+                runtime: runtime.clone(),
+                status: status.clone(),
+            });
+            let started = started.await?;
+            status.cluster = Some(started.operations());
+            member = Some(started);
+        }
+        Ok(Self { store, runtime, anchors, status, member })
+    }
+}
+
+/// What the node says about itself to its cluster.
+fn spec(
     config: &NodeConfig,
-) -> Result<Arc<EmbeddedStore>, NodeError> {
-    environment.disk.create_dir(&config.data)?;
-    let outside = node_store_embedded::Environment {
-        disk: Arc::clone(&environment.disk),
-        clock: Arc::clone(&environment.clock),
-        rng: Arc::clone(&environment.rng),
-        execution: environment.execution.clone(),
+    cluster: &ClusterConfig,
+    listeners: &Listeners,
+    signer: &HeadSigner,
+) -> NodeSpec {
+    let shown = |listener: &Option<TcpListener>| {
+        let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        address.map(|address| address.to_string()).unwrap_or_default()
     };
-    let mut options = Options::new(config.data.join(STORE_FOLDER));
-    options.segment_bytes = config.segment_bytes;
-    Ok(Arc::new(EmbeddedStore::open(outside, &options)?))
+    NodeSpec {
+        name: config.runtime.node.clone(),
+        rpc_address: shown(&listeners.rpc),
+        internal_address: cluster.peer.to_string(),
+        raft_address: cluster.raft.to_string(),
+        http_address: shown(&listeners.http),
+        zone: cluster.zone.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        features: Feature::supported(),
+        audit_key: PublicKey::new(signer.public()),
+    }
+}
+
+/// Enters a new node's data directory into its cluster without running it; gives the node's id.
+///
+/// # Errors
+/// [`NodeError::Cluster`] when it is not let in.
+pub async fn enrol(environment: &Environment, config: &NodeConfig) -> Result<u64, NodeError> {
+    let Some(cluster) = &config.cluster else { return Err(ClusterError::NotConfigured.into()) };
+    let disk = &*environment.disk;
+    disk.create_dir(&config.data)?;
+    let signer = signing_key::load_or_create(disk, &*environment.rng, &config.data)?;
+    let spec = spec(config, cluster, &Listeners::default(), &signer);
+    let outside = (disk, &*environment.rng);
+    Ok(load_or_make(outside, &config.data, cluster, &spec).await?.node().0)
 }
 
 /// The RPC threads. Without threads in its environment a node serves no RPC.
@@ -142,6 +227,7 @@ fn rpc_server(
 /// Names and values of metrics, when they are asked for.
 type MoreMetrics = Arc<dyn Fn() -> Vec<(String, u64)> + Send + Sync>;
 
+#[derive(Default)]
 struct Listeners {
     mllp: Option<TcpListener>,
     http: Option<TcpListener>,
@@ -172,29 +258,20 @@ async fn bind(address: Option<&String>) -> Result<Option<TcpListener>, NodeError
 }
 
 impl Node {
-    /// Metrics of what is not the runtime: the store, the MLLP gateway and the RPC server.
+    /// Metrics of what is not the runtime: the store, the cluster, the MLLP gateway and the RPC
+    /// server.
     fn further_metrics(
         &self,
         counters: &Arc<Counters>,
         of_rpc: Option<MoreMetrics>,
     ) -> MoreMetrics {
-        let store = Arc::clone(&self.store);
+        let of_store = self.store.metrics();
+        let of_member = self.member.as_ref().map(Member::metrics);
         let counters = Arc::clone(counters);
         Arc::new(move || {
-            let stats = store.stats();
-            let of_store = [
-                ("medulla_store_commits_total", stats.commits),
-                ("medulla_store_conflicts_total", stats.conflicts),
-                ("medulla_store_batches_total", stats.batches),
-                ("medulla_store_log_syncs_total", stats.log_syncs),
-                ("medulla_store_log_bytes_total", stats.log_bytes),
-                ("medulla_store_checkpoints_total", stats.checkpoints),
-                ("medulla_store_compactions_total", stats.compactions),
-                ("medulla_store_run_bytes", stats.run_bytes),
-                ("medulla_store_overlay_bytes", stats.overlay_bytes),
-            ];
-            let all = of_store.into_iter().chain(counters.snapshot());
+            let all = of_store().into_iter().chain(counters.snapshot());
             let all = all.map(|(name, value)| (name.to_owned(), value));
+            let all = all.chain(of_member.iter().flat_map(|of_member| of_member()));
             all.chain(of_rpc.iter().flat_map(|of_rpc| of_rpc())).collect()
         })
     }
@@ -260,20 +337,28 @@ impl Node {
         self.rpc
     }
 
-    /// Counters of the store.
+    /// Counters of the store, when it is the node's own.
     #[must_use]
-    pub fn store_stats(&self) -> Stats {
+    pub fn store_stats(&self) -> Option<Stats> {
         self.store.stats()
     }
 
-    /// Waits until the store stops for good; gives the reason. A node must end then.
+    /// Waits until the node must end: its store stopped for good, or its cluster must not have it
+    /// any longer. Gives the reason.
     pub async fn failed(&self) -> String {
-        self.gateway.runtime.stopped().await
+        let Some(member) = &self.member else { return self.gateway.runtime.stopped().await };
+        tokio::select! {
+            reason = self.gateway.runtime.stopped() => format!("the store stopped: {reason}"),
+            reason = member.failed() => reason,
+        }
     }
 
-    /// Stops: listeners close, what is in flight is finished, heads are anchored, the store is
-    /// closed. `true` when everything in flight was finished in time.
+    /// Stops: shards go to other nodes, listeners close, what is in flight is finished, heads are
+    /// anchored, the store is closed. `true` when everything in flight was finished in time.
     pub async fn stop(self) -> bool {
+        if let Some(member) = &self.member {
+            member.drain().await;
+        }
         self.stopping.send_replace(true);
         let grace = Duration::from_millis(self.grace_ms);
         let servers = futures::future::join_all(self.servers);
@@ -281,6 +366,9 @@ impl Node {
         let drained = self.gateway.runtime.shut_down(self.grace_ms).await;
         if let Err(error) = self.anchors.write(&self.gateway.runtime).await {
             tracing::warn!(code = %error.code(), "audit heads could not be anchored");
+        }
+        if let Some(member) = self.member {
+            member.stop().await;
         }
         self.store.close();
         closed && drained

@@ -1,16 +1,33 @@
 //! The configuration of a node, composed of its components' own.
 
+use crate::cluster::ClusterConfig;
 use actors_runtime::RuntimeConfig;
 use node_ingest::limits::IngestLimits;
 use node_rpc::RpcLimits;
 use node_store_embedded::limits::SEGMENT_BYTES_DEFAULT;
 use std::path::PathBuf;
 
+/// Where a node's data are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// In the data directory, for this node alone.
+    Embedded,
+    /// At a process that serves its store to several nodes (`medulla store`).
+    Remote {
+        /// `host:port`.
+        address: String,
+    },
+}
+
 /// What a node is told when it starts.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
     /// Data directory; created when missing.
     pub data: PathBuf,
+    /// Where its data are. Default in the data directory.
+    pub store: StoreConfig,
+    /// The cluster that the node is in; `None`: it is alone with its store.
+    pub cluster: Option<ClusterConfig>,
     /// Whose data this node takes in. Default `default`.
     pub tenant: String,
     /// Address for HL7 v2 over MLLP; port 0 takes a free one; `None`: no listener.
@@ -26,7 +43,7 @@ pub struct NodeConfig {
     pub rpc_limits: RpcLimits,
     /// Bytes of a segment of the store's log. Default 16 MiB.
     pub segment_bytes: u64,
-    /// The actors' settings.
+    /// The actors' settings; `runtime.node` is the node's name for people.
     pub runtime: RuntimeConfig,
     /// The gateways' limits.
     pub ingest: IngestLimits,
@@ -42,6 +59,8 @@ impl NodeConfig {
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
+            store: StoreConfig::Embedded,
+            cluster: None,
             tenant: "default".to_owned(),
             mllp: None,
             http: None,

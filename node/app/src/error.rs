@@ -1,8 +1,10 @@
 //! Why a node does not start or run on, with stable codes for the operator.
 
+use crate::cluster::ClusterError;
 use actors_runtime::SubmitError;
 use node_env::DiskError;
 use node_store_embedded::OpenError;
+use node_store_remote::{ConnectError, IncarnationError};
 use schema_types::error_code::ErrorCode;
 
 /// Why a node does not start or run on.
@@ -31,6 +33,15 @@ pub enum NodeError {
         /// What the system said.
         reason: String,
     },
+    /// The served store is not there, or does not want this node.
+    #[error(transparent)]
+    RemoteStore(#[from] ConnectError),
+    /// The file that counts the starts of this node cannot be used.
+    #[error(transparent)]
+    Starts(#[from] IncarnationError),
+    /// The node does not come into its cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The signing key file is not one.
     #[error("audit signing key is damaged")]
     SigningKey,
@@ -46,7 +57,12 @@ impl NodeError {
             Self::Disk(error) => disk_code(error),
             Self::AddressInUse { .. } => ErrorCode::AddressInUse,
             Self::Listen { .. } => ErrorCode::BadRequest,
-            Self::SigningKey => ErrorCode::DataDamaged,
+            Self::RemoteStore(_) => ErrorCode::StoreStopped,
+            Self::Starts(IncarnationError::Disk(error)) => disk_code(error),
+            Self::Cluster(error) => error.code(),
+            Self::SigningKey | Self::Starts(IncarnationError::Damaged { .. }) => {
+                ErrorCode::DataDamaged
+            }
         }
     }
 }

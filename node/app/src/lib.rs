@@ -3,11 +3,14 @@
 
 pub mod assemble;
 pub mod audit_anchor;
+pub mod cluster;
 pub mod config;
 pub mod error;
 pub mod offline;
 pub mod signing_key;
+mod store;
 
-pub use assemble::{Environment, Node, assemble};
-pub use config::NodeConfig;
+pub use assemble::{Environment, Node, assemble, enrol};
+pub use config::{NodeConfig, StoreConfig};
 pub use error::NodeError;
+pub use node_rpc::peer::may_be_logged;

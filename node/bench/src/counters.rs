@@ -26,7 +26,7 @@ impl Counters {
     /// The counters of a node in this process.
     #[must_use]
     pub fn of(node: &Node) -> Self {
-        let stats = node.store_stats();
+        let stats = node.store_stats().unwrap_or_default();
         let metrics = node.gateway().runtime.metrics();
         Self {
             cpu_micros: Process::Own.cpu_micros(),

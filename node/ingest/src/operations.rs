@@ -3,6 +3,7 @@
 
 use crate::http::ApiError;
 use futures::future::BoxFuture;
+use schema_types::time::Timestamp;
 use serde_json::Value;
 
 /// What an operator asks for.
@@ -48,6 +49,12 @@ pub enum Operation {
         /// Its neighbour.
         upper: u16,
     },
+}
+
+/// A time as the API shows it.
+#[must_use]
+pub fn time(at: Timestamp) -> Value {
+    crate::api::json::time(at)
 }
 
 /// A cluster as its operators see it. Nothing here is about patients.

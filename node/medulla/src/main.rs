@@ -13,13 +13,16 @@ mod serve;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    alert, audit, bench, cluster, device, doctor, facility, patient, quarantine, query,
+    alert, audit, bench, cluster, device, doctor, facility, patient, quarantine, query, store,
 };
 use failure::Failure;
 use screen::Screen;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// The hot path allocates small things on one thread and frees them on another, which the system's
 /// allocator does slowly (`deploy/decisions/011-hot-path.md`).
@@ -44,7 +47,8 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArguments),
-    Serve(serve::ServeArguments),
+    Serve(Box<serve::ServeArguments>),
+    Store(store::StoreArguments),
     Ingest(ingest::IngestArguments),
     #[command(subcommand)]
     Patient(patient::PatientCommand),
@@ -72,7 +76,9 @@ impl Command {
     /// went wrong.
     const fn usual_log(&self) -> &'static str {
         match self {
-            Self::Serve(_) => "info",
+            // What Raft says of peers that are away is said better by the node itself.
+            Self::Serve(_) => "info,openraft=off",
+            Self::Store(_) => "info",
             Self::Demo(_)
             | Self::Ingest(_)
             | Self::Patient(_)
@@ -106,11 +112,12 @@ fn start_log(filter: Option<&str>, command: &Command) -> Result<(), Failure> {
     let filter = filter.unwrap_or(command.usual_log());
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::usage(format!("--log {filter}: {error}")))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        .with_ansi(std::io::stderr().is_terminal());
+    // Whatever is asked for, nothing that quotes calls between nodes (PHI-1).
+    let quoting = filter_fn(node_app::may_be_logged);
+    tracing_subscriber::registry().with(lines.with_filter(quoting).with_filter(filter)).init();
     Ok(())
 }
 
@@ -122,7 +129,8 @@ fn run(command: Command, screen: Screen) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Demo(arguments) => Box::pin(demo::run(arguments, screen)).await,
-            Command::Serve(arguments) => Box::pin(serve::run(arguments, screen)).await,
+            Command::Serve(arguments) => Box::pin(serve::run(*arguments, screen)).await,
+            Command::Store(arguments) => Box::pin(store::run(arguments, screen)).await,
             Command::Ingest(arguments) => Box::pin(ingest::run(arguments, screen)).await,
             Command::Patient(command) => Box::pin(patient::run(command, screen)).await,
             Command::Alert(command) => Box::pin(alert::run(command, screen)).await,

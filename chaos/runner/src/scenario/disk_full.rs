@@ -47,7 +47,7 @@ pub(crate) fn run(run: &Run) -> Result<Outcome> {
     node.start()?;
     node.wait_ready()?;
     let progress = Arc::new(Progress::default());
-    let clients = workload::start(run.clients, node.mllp, &progress);
+    let clients = workload::start(run.clients, &[node.mllp], &progress);
     let mut outcome = Outcome { scenario: "disk-full", ..Outcome::default() };
     wait_for(|| progress.acknowledged.load(Ordering::Relaxed) > 200).context("no load")?;
     let ballast = disk.0.join("ballast");

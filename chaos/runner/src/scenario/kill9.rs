@@ -22,7 +22,7 @@ pub(crate) fn run(run: &Run) -> Result<Outcome> {
     node.start()?;
     node.wait_ready()?;
     let progress = Arc::new(Progress::default());
-    let clients = workload::start(run.clients, node.mllp, &progress);
+    let clients = workload::start(run.clients, &[node.mllp], &progress);
     let mut random = Random::new(run.seed);
     let mut outcome = Outcome { scenario: "kill9", ..Outcome::default() };
     let begin = now();

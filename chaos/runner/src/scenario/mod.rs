@@ -1,8 +1,13 @@
 //! The scenarios and what each reports.
 
+mod cluster_load;
 mod disk_full;
+mod failover;
 mod fsync_order;
 mod kill9;
+mod moves;
+mod rolling;
+mod zombie;
 
 use crate::arguments::Run;
 use anyhow::{Result, bail};
@@ -17,9 +22,25 @@ pub(crate) enum Name {
     FsyncOrder,
     /// The disk fills up under load and gets space again.
     DiskFull,
+    /// kill -9 of one node after the other of a cluster.
+    Failover,
+    /// A node of a cluster stands still and goes on.
+    Zombie,
+    /// Every node of a cluster is drained and restarted.
+    Rolling,
+    /// A hundred shards move.
+    Moves,
 }
 
-const ALL: [Name; 3] = [Name::Kill9, Name::FsyncOrder, Name::DiskFull];
+const ALL: [Name; 7] = [
+    Name::Kill9,
+    Name::FsyncOrder,
+    Name::DiskFull,
+    Name::Failover,
+    Name::Zombie,
+    Name::Rolling,
+    Name::Moves,
+];
 
 impl Name {
     pub(crate) const fn label(self) -> &'static str {
@@ -27,6 +48,10 @@ impl Name {
             Self::Kill9 => "kill9",
             Self::FsyncOrder => "fsync-order",
             Self::DiskFull => "disk-full",
+            Self::Failover => "failover",
+            Self::Zombie => "zombie",
+            Self::Rolling => "rolling",
+            Self::Moves => "moves",
         }
     }
 }
@@ -92,6 +117,10 @@ pub(crate) fn run(name: Name, run: &Run) -> Result<Outcome> {
         Name::Kill9 => kill9::run(run),
         Name::FsyncOrder => fsync_order::run(run),
         Name::DiskFull => disk_full::run(run),
+        Name::Failover => failover::run(run),
+        Name::Zombie => zombie::run(run),
+        Name::Rolling => rolling::run(run),
+        Name::Moves => moves::run(run),
     }
 }
 

@@ -81,6 +81,9 @@ fn advice_for(error: &NodeError) -> String {
         NodeError::Store(_)
         | NodeError::Runtime(_)
         | NodeError::Disk(_)
+        | NodeError::RemoteStore(_)
+        | NodeError::Starts(_)
+        | NodeError::Cluster(_)
         | NodeError::AddressInUse { .. }
         | NodeError::Listen { .. } => page(error.code()),
     }

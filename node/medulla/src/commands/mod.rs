@@ -12,4 +12,5 @@ pub(crate) mod patient;
 pub(crate) mod patient_view;
 pub(crate) mod quarantine;
 pub(crate) mod query;
+pub(crate) mod store;
 pub(crate) mod words;

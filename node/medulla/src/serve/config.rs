@@ -1,7 +1,8 @@
 //! The configuration file of `medulla serve`: TOML, unknown keys refused, every key with a default.
 
+use super::cluster::{self, ClusterSection};
 use crate::failure::Failure;
-use node_app::NodeConfig;
+use node_app::{NodeConfig, StoreConfig};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ServeConfig {
     /// Data directory; created when missing.
     pub(crate) data: PathBuf,
+    /// Where the data are: `embedded` in the data directory, or `tcp://host:port`.
+    pub(crate) store: String,
     /// Whose data this node takes in.
     pub(crate) tenant: String,
     /// Address for HL7 v2 over MLLP.
@@ -27,6 +30,8 @@ pub(crate) struct ServeConfig {
     pub(crate) anchor_interval_seconds: u64,
     /// Milliseconds that work in flight is given when the node stops.
     pub(crate) grace_ms: u64,
+    /// The cluster that the node is in, if it is in one.
+    pub(crate) cluster: ClusterSection,
     /// The actors' settings.
     pub(crate) runtime: RuntimeSection,
     /// The gateways' limits.
@@ -38,7 +43,7 @@ pub(crate) struct ServeConfig {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RuntimeSection {
     /// The node's name.
-    node: String,
+    pub(crate) node: String,
     /// Equal ranges of the hash space; fixed when a data directory is created.
     shards: u16,
     /// Entities kept in memory.
@@ -78,6 +83,7 @@ impl Default for ServeConfig {
         let node = NodeConfig::new("./medulla-data");
         Self {
             data: node.data,
+            store: "embedded".to_owned(),
             tenant: node.tenant,
             mllp: "127.0.0.1:2575".to_owned(),
             http: "127.0.0.1:8080".to_owned(),
@@ -86,6 +92,7 @@ impl Default for ServeConfig {
             insecure_dev: false,
             anchor_interval_seconds: node.anchor_interval_seconds,
             grace_ms: node.grace_ms,
+            cluster: ClusterSection::default(),
             runtime: RuntimeSection::default(),
             ingest: IngestSection::default(),
         }
@@ -144,8 +151,17 @@ impl ServeConfig {
     }
 
     /// What the node is told.
-    pub(crate) fn node(self) -> NodeConfig {
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when values contradict each other.
+    pub(crate) fn node(self) -> Result<NodeConfig, Failure> {
         let mut config = NodeConfig::new(self.data);
+        config.store = cluster::store(&self.store)?;
+        config.cluster = self.cluster.config()?;
+        if config.cluster.is_some() && config.store == StoreConfig::Embedded {
+            let message = "nodes of a cluster share a store: --store tcp://host:port";
+            return Err(Failure::usage(message));
+        }
         config.tenant = self.tenant;
         config.mllp = Some(self.mllp);
         config.http = Some(self.http);
@@ -169,7 +185,7 @@ impl ServeConfig {
         ingest.mllp_connections_max = self.ingest.mllp_connections_max;
         ingest.mllp_idle_seconds_max = self.ingest.mllp_idle_seconds_max;
         ingest.default_offset_minutes = self.ingest.default_offset_minutes;
-        config
+        Ok(config)
     }
 }
 
@@ -192,10 +208,10 @@ mod tests {
         }
         let addresses = "http = \"127.0.0.1:1\"\nrpc = \"127.0.0.1:2\"\n";
         let text = format!("{addresses}[runtime]\nshards = 4\n[ingest]\nbody_bytes_max = 9");
-        let node = ServeConfig::parse(&text).unwrap().node();
+        let node = ServeConfig::parse(&text).unwrap().node().unwrap();
         assert_eq!(node.http.as_deref(), Some("127.0.0.1:1"));
         assert_eq!(node.rpc.as_deref(), Some("127.0.0.1:2"));
-        assert_eq!(ServeConfig::default().node().rpc, None, "RPC is asked for");
+        assert_eq!(ServeConfig::default().node().unwrap().rpc, None, "RPC is asked for");
         assert_eq!((node.runtime.shards, node.ingest.body_bytes_max), (4, 9));
     }
 }

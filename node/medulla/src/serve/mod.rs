@@ -1,12 +1,13 @@
 //! `medulla serve`: runs a node until it is asked to stop or its store fails.
 
+mod cluster;
 mod config;
 
 use crate::environment;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use config::ServeConfig;
-use node_app::{Node, assemble};
+use node_app::{Node, NodeConfig, assemble};
 use schema_types::error_code::ErrorCode;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
@@ -15,7 +16,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Run a node
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Example:\n  medulla serve --insecure-dev --data ./medulla-data\n  \
-    medulla serve --config medulla.toml --dump-config")]
+    medulla serve --config medulla.toml --dump-config\n  \
+    medulla serve --insecure-dev --store tcp://127.0.0.1:7400 --name a --form \\\n    \
+    --peer 127.0.0.1:7101 --raft 127.0.0.1:7201")]
 pub(crate) struct ServeArguments {
     /// Configuration file (TOML); options given here stand above it
     #[arg(long, value_name = "FILE")]
@@ -32,6 +35,28 @@ pub(crate) struct ServeArguments {
     /// Address for Cap'n Proto RPC; port 0 takes a free one [default: no RPC]
     #[arg(long, value_name = "ADDR")]
     rpc: Option<String>,
+    /// Where the data are: `embedded` in the data directory, or `tcp://host:port` of `medulla
+    /// store` [default: embedded]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// The node's name, unique in its cluster [default: node-1]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Address at which other nodes reach this one's entities; with it the node is in a cluster
+    #[arg(long, value_name = "ADDR")]
+    peer: Option<String>,
+    /// Address at which other nodes reach this one's Raft log
+    #[arg(long, value_name = "ADDR")]
+    raft: Option<String>,
+    /// What may fail together with this node: a rack, a room, a site
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+    /// Make a new cluster of this node, unless its data directory is in one
+    #[arg(long)]
+    form: bool,
+    /// Ask this node's HTTP address to be let into its cluster, unless the data directory is in one
+    #[arg(long, value_name = "URL")]
+    join: Option<String>,
     /// Plain text without authentication, on loopback addresses only; never with real patients
     #[arg(long)]
     insecure_dev: bool,
@@ -50,8 +75,22 @@ impl ServeArguments {
         config.mllp = self.mllp.unwrap_or(config.mllp);
         config.http = self.http.unwrap_or(config.http);
         config.rpc = self.rpc.unwrap_or(config.rpc);
+        config.store = self.store.unwrap_or(config.store);
+        config.runtime.node = self.name.unwrap_or(config.runtime.node);
+        config.cluster.peer = self.peer.unwrap_or(config.cluster.peer);
+        config.cluster.raft = self.raft.unwrap_or(config.cluster.raft);
+        config.cluster.zone = self.zone.unwrap_or(config.cluster.zone);
+        config.cluster.form |= self.form;
+        config.cluster.join = self.join.unwrap_or(config.cluster.join);
         config.insecure_dev |= self.insecure_dev;
         Ok(config)
+    }
+
+    /// The configuration of a node that is not run now.
+    pub(crate) fn node(self) -> Result<NodeConfig, Failure> {
+        let config = self.config()?;
+        check_transport(&config)?;
+        config.node()
     }
 }
 
@@ -69,7 +108,7 @@ pub(crate) async fn run(arguments: ServeArguments, screen: Screen) -> Result<(),
          addresses reads and writes everything",
     );
     let mut interrupts = Interrupts::new()?;
-    let node = assemble(environment::real(), config.node()).await?;
+    let node = Box::pin(assemble(environment::real(), config.node()?)).await?;
     crate::screen::output(&format!("listening {}", addresses(&node)));
     let failed = tokio::select! {
         reason = node.failed() => Some(reason),
@@ -83,7 +122,7 @@ pub(crate) async fn run(arguments: ServeArguments, screen: Screen) -> Result<(),
         None => Ok(()),
         Some(message) => {
             let code = Some(ErrorCode::StoreStopped.as_str().to_owned());
-            Err(Failure::Failed { code, message: format!("the store stopped: {message}") })
+            Err(Failure::Failed { code, message: format!("the node had to end: {message}") })
         }
     }
 }
@@ -106,7 +145,9 @@ fn check_transport(config: &ServeConfig) -> Result<(), Failure> {
         return Err(Failure::Usage { code, message });
     }
     let rpc = (!config.rpc.is_empty()).then_some(&config.rpc);
-    for address in [&config.mllp, &config.http].into_iter().chain(rpc) {
+    let cluster = [&config.cluster.peer, &config.cluster.raft];
+    let cluster = cluster.into_iter().filter(|address| !address.is_empty());
+    for address in [&config.mllp, &config.http].into_iter().chain(rpc).chain(cluster) {
         let resolved = address.to_socket_addrs();
         let mut resolved =
             resolved.map_err(|_| Failure::usage(format!("not an address: {address}")))?;

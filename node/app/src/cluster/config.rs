@@ -1,0 +1,89 @@
+//! What a node is told about its cluster.
+
+use consensus_control::Timeouts;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// How a node that belongs to no cluster yet comes into one. A node that does goes on there.
+#[derive(Clone)]
+pub enum Membership {
+    /// It makes a new cluster of itself alone.
+    Form,
+    /// It asks a node that is in one.
+    Join(Arc<dyn Join>),
+}
+
+impl fmt::Debug for Membership {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Form => "Form",
+            Self::Join(_) => "Join(..)",
+        })
+    }
+}
+
+/// Why asking to join failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinError {
+    /// What happened; no patient data.
+    pub reason: String,
+    /// Whether asking again may help.
+    pub may_repeat: bool,
+}
+
+/// The way to a node of a cluster: `POST /api/v1/nodes` there.
+pub trait Join: Send + Sync {
+    /// Sends the request and gives the answer.
+    fn ask(&self, request: Value) -> BoxFuture<'_, Result<Value, JoinError>>;
+}
+
+/// How connections between nodes are protected.
+#[derive(Debug, Clone)]
+pub enum ClusterSecurity {
+    /// Plain text, on loopback addresses only.
+    InsecureDevelopment,
+}
+
+/// What a node is told about its cluster.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// How it comes into a cluster.
+    pub membership: Membership,
+    /// What may fail together with it: a rack, a room, a site. Default `default`.
+    pub zone: String,
+    /// Where other nodes reach its entities.
+    pub peer: SocketAddr,
+    /// Where other nodes reach its Raft log.
+    pub raft: SocketAddr,
+    /// How connections between nodes are protected.
+    pub security: ClusterSecurity,
+    /// Voters of the control plane that the leader strives for: 1, 3 or 5. Default 3.
+    pub voters_max: usize,
+    /// How long to wait for whom, when the node forms the cluster.
+    pub timeouts: Timeouts,
+    /// Whether the leader moves shards for balance. Default yes.
+    pub balances: bool,
+    /// Milliseconds that a node which ends gives others to take its shards. Default 20 000.
+    pub drain_ms: u64,
+}
+
+impl ClusterConfig {
+    /// Defaults with the two addresses.
+    #[must_use]
+    pub fn new(membership: Membership, peer: SocketAddr, raft: SocketAddr) -> Self {
+        Self {
+            membership,
+            zone: "default".to_owned(),
+            peer,
+            raft,
+            security: ClusterSecurity::InsecureDevelopment,
+            voters_max: 3,
+            timeouts: Timeouts::default(),
+            balances: true,
+            drain_ms: 20_000,
+        }
+    }
+}
