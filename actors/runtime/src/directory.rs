@@ -329,7 +329,7 @@ impl<E: HostedEntity> Slot<E> {
 /// An entity kind that this node hosts. Commands and replies travel between nodes, see
 /// [`crate::remote`].
 pub trait HostedEntity:
-    Entity<Command: Serialize + DeserializeOwned, Reply: Serialize + DeserializeOwned>
+    Entity<Command: Clone + Serialize + DeserializeOwned, Reply: Serialize + DeserializeOwned>
 {
     #[doc(hidden)]
     fn directory(node: &NodeInner) -> &Directory<Self>;

@@ -73,21 +73,38 @@ impl NodeInner {
         self: &Arc<Self>,
         parcel: Parcel<E>,
     ) -> Result<Outcome<E::Reply>, SubmitError> {
-        let entity = parcel.envelope.entity.clone();
-        let is_here = self.served.admit(entity.hash()).is_ok();
-        let parcel = match is_here || self.forward.get().is_none() {
-            true => match self.submit_here(parcel).await {
-                Ok(result) => return result,
-                Err(returned) => *returned,
-            },
-            false => parcel,
-        };
+        let hash = parcel.envelope.entity.hash();
         let Some(forward) = self.forward.get() else {
-            let shard = self.served.shard_of(entity.hash()).map(|shard| shard.0);
-            return Err(SubmitError::NotServed { shard });
+            return self.submit_here(parcel).await.unwrap_or_else(|returned| {
+                let hash = returned.envelope.entity.hash();
+                let shard = self.served.shard_of(hash).map(|shard| shard.0);
+                Err(SubmitError::NotServed { shard })
+            });
         };
+        let mut parcel = parcel;
+        if self.served.admit(hash).is_ok() {
+            match self.submit_while_ours(parcel).await {
+                Ok(result) => return result,
+                Err(returned) => parcel = *returned,
+            }
+        }
         // Large, and not the usual case: on the heap.
         Box::pin(self.submit_until_served(&**forward, parcel)).await
+    }
+
+    /// Submits here. Gives the command back also when the shard was lost before the command was
+    /// committed: then nothing was done, and its callers are sent on instead of failed (OWN-1).
+    async fn submit_while_ours<E: HostedEntity>(
+        self: &Arc<Self>,
+        parcel: Parcel<E>,
+    ) -> Result<Result<Outcome<E::Reply>, SubmitError>, Box<Parcel<E>>> {
+        let (envelope, attachments) = (parcel.envelope.clone(), parcel.attachments.clone());
+        match self.submit_here(parcel).await {
+            Ok(Err(SubmitError::NotServed { .. })) => {
+                Err(Box::new(Parcel { envelope, attachments, place: None }))
+            }
+            submitted => submitted,
+        }
     }
 
     async fn submit_until_served<E: HostedEntity>(
@@ -103,7 +120,7 @@ impl NodeInner {
         let mut patience = Patience::new(self);
         loop {
             if self.served.admit(hash).is_ok() {
-                match self.submit_here(parcel).await {
+                match self.submit_while_ours(parcel).await {
                     Ok(result) => return result,
                     Err(returned) => parcel = *returned,
                 }

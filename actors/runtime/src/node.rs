@@ -375,7 +375,7 @@ impl Runtime {
         self.inner.shards
     }
 
-    /// The newest head of every shard that is open here, signed alone, to be kept elsewhere (AUD-2).
+    /// The newest head of every shard that is open here, signed alone (AUD-2).
     ///
     /// # Errors
     /// [`SubmitError::Damaged`] when a stored head is not ours.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 /// What goes into the same commit as the command's effect.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Attachments {
     /// Whether the command's name is remembered and a repeat has no second effect (ONCE-1).
     /// Reads leave it off: each is an access of its own.

@@ -3,17 +3,19 @@
 
 use super::counters::Counters;
 use super::limits::{
-    CARRIAGE_RETURN_WAIT_MS_MAX, FRAME_SILENCE_SECONDS_MAX, LINGER_BYTES_MAX, LINGER_SECONDS_MAX,
-    READ_BYTES_MAX, WRITE_SECONDS_MAX,
+    CARRIAGE_RETURN_WAIT_MS_MAX, FRAME_SILENCE_SECONDS_MAX, LAST_MESSAGE_WAIT_MS_MAX,
+    LINGER_BYTES_MAX, LINGER_SECONDS_MAX, READ_BYTES_MAX, WRITE_SECONDS_MAX,
 };
 use super::overloaded;
 use super::room::Room;
 use crate::gateway::Gateway;
 use crate::hl7;
 use schema_hl7::mllp::{Frame, FrameDecoder, FrameError, FrameProblem, encode_frame};
+use socket2::SockRef;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -27,7 +29,9 @@ enum Waited {
     End,
     /// Silence after an end block.
     Silence,
-    /// The gateway is shutting down.
+    /// The gateway begins to shut down.
+    Stopping,
+    /// It does, and no message is on its way.
     Stop,
 }
 
@@ -41,7 +45,22 @@ pub(super) struct Connection<S> {
     input: Vec<u8>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+/// A stream that can keep what is written until more follows.
+pub(super) trait Line: AsyncRead + AsyncWrite + Unpin {
+    /// What is written from now on leaves together with the end of the stream.
+    fn hold_back(&self) {}
+}
+
+impl Line for TcpStream {
+    fn hold_back(&self) {
+        // Without it the end follows the answer a moment later.
+        if let Err(error) = SockRef::from(self).set_tcp_cork(true) {
+            tracing::debug!(kind = ?error.kind(), "a last answer is not held back");
+        }
+    }
+}
+
+impl<S: Line> Connection<S> {
     pub(super) fn new(
         stream: S,
         gateway: Gateway,
@@ -69,10 +88,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn serve(&mut self) -> Result<(), Broken> {
         loop {
-            while !*self.stop.borrow()
-                && let Some(piece) = self.decoder.next()
-            {
+            while let Some(piece) = self.decoder.next() {
+                let is_last = *self.stop.borrow();
+                if is_last {
+                    // The client hears the end together with the answer, and sends the rest and
+                    // what is next elsewhere.
+                    self.stream.hold_back();
+                }
                 self.answer(piece).await?;
+                if is_last {
+                    return Ok(());
+                }
             }
             match self.wait().await {
                 Waited::Bytes(read) => self.take_in(read).await?,
@@ -88,6 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     return Ok(());
                 }
+                Waited::Stopping => {}
                 // What was begun and not answered is the sender's to send again.
                 Waited::Stop => return Ok(()),
             }
@@ -96,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn wait(&mut self) -> Waited {
         if *self.stop.borrow() {
-            return Waited::Stop;
+            return self.wait_last().await;
         }
         let is_silence_an_end = !self.decoder.is_waiting_for_carriage_return();
         let idle = self.gateway.limits.mllp_idle_seconds_max;
@@ -115,7 +142,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(_) if is_silence_an_end => Waited::End,
                 Err(_) => Waited::Silence,
             },
-            _ = stop.wait_for(|stop| *stop) => Waited::Stop,
+            _ = stop.wait_for(|stop| *stop) => Waited::Stopping,
+        }
+    }
+
+    /// A message that is on its way when the gateway stops is still answered.
+    async fn wait_last(&mut self) -> Waited {
+        let patience = Duration::from_millis(LAST_MESSAGE_WAIT_MS_MAX);
+        match timeout(patience, self.stream.read(&mut self.input)).await {
+            Ok(Ok(0) | Err(_)) => Waited::End,
+            Ok(Ok(read)) => Waited::Bytes(read),
+            Err(_) => Waited::Stop,
         }
     }
 

@@ -11,6 +11,8 @@ pub const FRAME_SILENCE_SECONDS_MAX: u64 = 120;
 /// Silence after an end block after which a frame without its carriage return counts as whole,
 /// milliseconds.
 pub const CARRIAGE_RETURN_WAIT_MS_MAX: u64 = 200;
+/// How long a message may be on its way when the gateway stops, milliseconds.
+pub const LAST_MESSAGE_WAIT_MS_MAX: u64 = 100;
 /// Time that a client may take to read an answer, seconds.
 pub const WRITE_SECONDS_MAX: u64 = 30;
 /// Time that a client gets to read the last answer before its connection is dropped, seconds.
