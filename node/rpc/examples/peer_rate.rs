@@ -113,7 +113,7 @@ async fn measure(seconds: u64) {
         "{:>8} {:>12} {:>10} {:>9} {:>9} {:>14}",
         "bytes", "outstanding", "calls/s", "p50 us", "p99 us", "calls/batch"
     );
-    for (bytes, callers) in [(256, 1), (256, 64), (256, 256), (4_096, 64)] {
+    for (bytes, callers) in [(256, 1), (256, 64), (256, 256), (4_096, 64), (4 << 20, 4)] {
         round(&network, &clock, (bytes, callers), seconds).await;
     }
     println!("load {}", load());

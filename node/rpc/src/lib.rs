@@ -17,6 +17,7 @@ pub mod limits;
 mod observe;
 mod patient;
 pub mod peer;
+pub mod secured;
 mod server;
 mod service;
 mod session;

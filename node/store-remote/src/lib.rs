@@ -1,7 +1,7 @@
 //! The remote adapter of the store port: a server that serves any open store over TCP, and a
 //! client that is a store. For the development cluster without FoundationDB: the server is one
-//! process, it is not highly available, and the connection is neither encrypted nor
-//! authenticated. What the two sides promise is in the README.
+//! process and not highly available; plain TCP is neither encrypted nor authenticated
+//! (`node_rpc::secured` goes under it for that). What the two sides promise is in the README.
 
 mod client;
 mod codec;

@@ -2,17 +2,17 @@
 //! greet, elect. Everything before that is bounded in number and in time; what fails is one word
 //! in a counter and in the log.
 
-use super::config::PeerSecurity;
 use super::directory::Turn;
 use super::envelope::Token;
 use super::fault::PeerFault;
 use super::hello::{self, Greeting, Hello};
 use super::id::PeerId;
-use super::limits::DRAIN_LOOK_MS;
+use super::limits::{ACCEPT_PAUSE_MS, FRAME_BYTES_MAX};
 use super::link::HostStart;
 use super::metrics::Counters;
 use super::node::{Agreed, Node};
 use super::session::{Session, SessionParts};
+use super::strangers::Stranger;
 use super::stream::{Duplex, Meter, MeteredStream};
 use super::tls::Protected;
 use sha2::{Digest, Sha256};
@@ -44,19 +44,14 @@ pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(error = %error, "a peer connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
+                tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&node.handshakes).try_acquire_owned() else {
-            node.note(PeerFault::NoRoom, &address);
-            continue;
-        };
         let node = Arc::clone(&node);
+        let stranger = node.strangers.enter();
         tokio::spawn(async move {
-            let welcomed = welcome(&node, stream, address).await;
-            drop(permit);
-            match welcomed {
+            match welcome(&node, (stream, address), stranger).await {
                 Ok(agreed) => Box::pin(node.run(agreed)).await,
                 Err(fault) => node.note(fault, &address),
             }
@@ -70,12 +65,18 @@ fn handshake_end(node: &Node) -> Instant {
 
 async fn welcome(
     node: &Arc<Node>,
-    stream: TcpStream,
-    address: SocketAddr,
+    (stream, address): (TcpStream, SocketAddr),
+    mut stranger: Stranger,
 ) -> Result<Agreed, PeerFault> {
     let open_by = handshake_end(node);
-    let read = timeout_at(open_by, read_offer(node, stream, address));
-    let (mut protected, offer) = read.await.map_err(|_| PeerFault::Timeout)??;
+    let (mut protected, offer) = tokio::select! {
+        read = timeout_at(open_by, read_offer(node, stream, address)) => {
+            read.map_err(|_| PeerFault::Timeout)??
+        }
+        () = stranger.put_out() => return Err(PeerFault::NoRoom),
+    };
+    // No stranger any more: it has proven who it is.
+    drop(stranger);
     let accept = own_hello(node, offer.from);
     let session = match judge(node, &offer, &accept, &protected.secret) {
         Ok(session) => session,
@@ -103,21 +104,13 @@ async fn read_offer(
     stream: TcpStream,
     address: SocketAddr,
 ) -> Result<(Protected, Hello), PeerFault> {
-    prepare(node, &stream, address)?;
+    node.protection.prepare(&stream, address)?;
     let mut protected = node.protection.accept(stream).await?;
     let Greeting::Offer(offer) = hello::read(&mut protected.stream).await? else {
         return Err(PeerFault::MalformedHello);
     };
     protected.is(offer.from)?;
     Ok((protected, offer))
-}
-
-fn prepare(node: &Node, stream: &TcpStream, address: SocketAddr) -> Result<(), PeerFault> {
-    let is_plain = matches!(node.config.security, PeerSecurity::InsecureDevelopment);
-    if is_plain && !address.ip().is_loopback() {
-        return Err(PeerFault::NotLoopback);
-    }
-    stream.set_nodelay(true).map_err(|_| PeerFault::Closed)
 }
 
 /// Decides about an offer, and makes the session that it leads to.
@@ -160,7 +153,7 @@ pub(crate) async fn keep_connected(node: Arc<Node>, peer: PeerId) {
                     Err(fault) => {
                         let attempts = node.directory.dial_failed(peer, fault);
                         if last_fault.replace(fault) == Some(fault) {
-                            node.counters.fault(fault);
+                            node.counters.faults.add(fault);
                         } else {
                             node.note(fault, &peer);
                         }
@@ -188,8 +181,8 @@ async fn dial(
 ) -> Result<Agreed, PeerFault> {
     let stream = TcpStream::connect(address).await.map_err(|_| PeerFault::Unreachable)?;
     let reached = stream.peer_addr().map_err(|_| PeerFault::Closed)?;
-    prepare(node, &stream, reached)?;
-    let mut protected = node.protection.connect(stream, peer).await?;
+    node.protection.prepare(&stream, reached)?;
+    let mut protected = node.protection.connect(stream, &peer.certificate_name()).await?;
     protected.is(peer)?;
     let offer = own_hello(node, peer);
     node.directory.offer(peer)?;
@@ -261,18 +254,20 @@ fn session(
     let work = node.directory.work_of(theirs.from).ok_or(PeerFault::UnknownPeer)?;
     let wake = Arc::new(Notify::new());
     let clock = Arc::clone(&node.config.clock);
-    let meter = Meter::new(clock, node.config.limits.frame_bytes_max(), Arc::clone(&wake));
+    let meter = Meter::new(clock, FRAME_BYTES_MAX, Arc::clone(&wake));
     let own_window = node.window();
-    let waiting = node.config.limits.reply_bytes_waiting_max;
+    let window = own_window.smaller(theirs.window);
+    let reply_bytes_waiting_max = node.config.limits.reply_bytes_waiting_max;
     Ok(Arc::new(Session::new(SessionParts {
         peer: theirs.from,
         incarnation: theirs.incarnation,
         initiator,
         number: SESSION_NUMBER.fetch_add(1, Ordering::Relaxed),
         token,
-        own_window,
-        window: own_window.smaller(theirs.window),
-        waiting_bytes_max: usize::try_from(waiting).unwrap_or(usize::MAX),
+        window,
+        calls: node.totals.calls.part(u64::from(window.bytes_max)),
+        replies: node.totals.replies.part(u64::from(reply_bytes_waiting_max)),
+        reply_bytes_waiting_max,
         meter: Arc::new(meter),
         wake,
         work,
@@ -291,7 +286,7 @@ fn agree(node: &Node, session: Arc<Session>, greeted: Greeted, open_by: Instant)
         is_server,
         cookie: cookie(&secret, &offer, &accept),
         stream: MeteredStream { stream, meter: Arc::clone(&session.meter) },
-        frame_bytes_max: node.config.limits.frame_bytes_max(),
+        frame_bytes_max: FRAME_BYTES_MAX,
         gateway: theirs.gateway,
         ready,
     };

@@ -27,11 +27,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(address: String, since_micros: u64) -> Self {
+    pub(crate) fn new(address: String, work: Work, since_micros: u64) -> Self {
         Self {
             address,
             session: None,
-            work: Arc::default(),
+            work: Arc::new(work),
             is_offering: false,
             attempts: 0,
             fault: PeerFault::NotYetDialled,

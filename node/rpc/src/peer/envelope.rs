@@ -1,13 +1,19 @@
 //! What travels between two gateways: batches of requests, replies, refusals and heartbeats behind
-//! the token of their session. Little-endian; the bytes of a request are copied once into the
-//! batch and once out of it. Decoding never panics and allocates nothing.
+//! the token of their session. What is larger than a batch goes in parts. Little-endian; the bytes
+//! of a request are copied once into a batch and once out of it. Decoding never panics and
+//! allocates nothing.
 
-use super::limits::BATCH_BYTES;
+use super::assembly::Part;
+use super::budget::Room;
+use super::limits::{BATCH_BYTES, PART_BYTES_MAX};
+use std::collections::VecDeque;
 
 /// Names a session on both of its sides. Nobody else knows it, so it proves from whom a batch is,
 /// and an answer of an earlier session never meets a call of a later one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Token(pub(crate) [u8; 16]);
+pub(crate) struct Token(pub(crate) [u8; TOKEN_BYTES]);
+
+const TOKEN_BYTES: usize = 16;
 
 const KIND_REQUEST: u8 = 1;
 const KIND_REPLY: u8 = 2;
@@ -15,6 +21,11 @@ const KIND_REFUSAL: u8 = 3;
 const KIND_PING: u8 = 4;
 const KIND_PONG: u8 = 5;
 const KIND_LEAVING: u8 = 6;
+const KIND_REQUEST_PART: u8 = 7;
+const KIND_REPLY_PART: u8 = 8;
+
+/// The most that an item takes beside its bytes.
+const ITEM_HEAD_BYTES_MAX: usize = 1 + 8 + 4 + 4;
 
 /// Why a request was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +48,33 @@ const CODES: [(u8, RefusalCode); 6] = [
 ];
 
 /// One item of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Item<'a> {
-    Request { id: u64, deadline_ms: u32, bytes: &'a [u8] },
-    Reply { id: u64, bytes: &'a [u8] },
-    Refusal { id: u64, code: RefusalCode, retry_after_ms: u32 },
-    Ping { sent_at_micros: u64 },
-    Pong { sent_at_micros: u64 },
+    /// A request, or the last piece of one.
+    Request {
+        id: u64,
+        deadline_ms: u32,
+        bytes: &'a [u8],
+    },
+    RequestPart(Part<'a>),
+    /// A reply, or the last piece of one.
+    Reply {
+        id: u64,
+        bytes: &'a [u8],
+    },
+    ReplyPart(Part<'a>),
+    Refusal {
+        id: u64,
+        code: RefusalCode,
+        retry_after_ms: u32,
+    },
+    Ping {
+        sent_at_micros: u64,
+    },
+    Pong {
+        sent_at_micros: u64,
+    },
     Leaving,
 }
 
@@ -65,6 +96,16 @@ impl Item<'_> {
                 into.extend_from_slice(&deadline_ms.to_le_bytes());
                 block(into, bytes);
             }
+            Self::RequestPart(part) => {
+                start(into, KIND_REQUEST_PART, part.id);
+                into.extend_from_slice(&part.bytes_total.to_le_bytes());
+                block(into, part.bytes);
+            }
+            Self::ReplyPart(part) => {
+                start(into, KIND_REPLY_PART, part.id);
+                into.extend_from_slice(&part.bytes_total.to_le_bytes());
+                block(into, part.bytes);
+            }
             Self::Reply { id, bytes } => {
                 start(into, KIND_REPLY, *id);
                 block(into, bytes);
@@ -82,51 +123,123 @@ impl Item<'_> {
         }
     }
 
+    fn payload(&self) -> &[u8] {
+        match self {
+            Self::Request { bytes, .. } | Self::Reply { bytes, .. } => bytes,
+            Self::RequestPart(part) | Self::ReplyPart(part) => part.bytes,
+            Self::Refusal { .. } | Self::Ping { .. } | Self::Pong { .. } | Self::Leaving => &[],
+        }
+    }
+
     /// The most that the item takes in a batch.
     fn bytes_max(&self) -> usize {
-        let payload = match self {
-            Self::Request { bytes, .. } | Self::Reply { bytes, .. } => bytes.len(),
-            Self::Refusal { .. } | Self::Ping { .. } | Self::Pong { .. } | Self::Leaving => 0,
-        };
-        payload + 32
+        self.payload().len() + ITEM_HEAD_BYTES_MAX
+    }
+
+    /// One piece of an item that is too large for a batch: a part, or the last piece.
+    fn piece<'b>(&self, bytes: &'b [u8], is_last: bool) -> Item<'b> {
+        let bytes_total = u32::try_from(self.payload().len()).unwrap_or(u32::MAX);
+        match *self {
+            Self::Request { id, deadline_ms, .. } if is_last => {
+                Item::Request { id, deadline_ms, bytes }
+            }
+            Self::Request { id, .. } => Item::RequestPart(Part { id, bytes_total, bytes }),
+            Self::Reply { id, .. } if is_last => Item::Reply { id, bytes },
+            Self::Reply { id, .. } => Item::ReplyPart(Part { id, bytes_total, bytes }),
+            // These are never too large for a batch.
+            Self::RequestPart(part) => Item::RequestPart(Part { bytes, ..part }),
+            Self::ReplyPart(part) => Item::ReplyPart(Part { bytes, ..part }),
+            Self::Refusal { id, code, retry_after_ms } => {
+                Item::Refusal { id, code, retry_after_ms }
+            }
+            Self::Ping { sent_at_micros } => Item::Ping { sent_at_micros },
+            Self::Pong { sent_at_micros } => Item::Pong { sent_at_micros },
+            Self::Leaving => Item::Leaving,
+        }
     }
 }
 
-/// Batches that wait to be sent, the oldest first. An item that is larger than a batch is a batch
-/// of its own.
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    /// Given back when the batch leaves.
+    rooms: Vec<Room>,
+}
+
+impl Batch {
+    fn new(token: Token, item: &Item<'_>) -> Self {
+        let mut bytes = Vec::with_capacity(token.0.len() + item.bytes_max());
+        bytes.extend_from_slice(&token.0);
+        item.encode(&mut bytes);
+        Self { bytes, rooms: Vec::new() }
+    }
+}
+
+/// An item that is ready to be put in line. A large one is cut and copied before, so that nobody
+/// waits for that.
+pub(crate) enum Cargo<'a> {
+    Small { item: Item<'a>, room: Option<Room> },
+    Large(Vec<Batch>),
+}
+
+impl<'a> Cargo<'a> {
+    /// `room` is given back when the last of it leaves.
+    pub(crate) fn new(token: Token, item: Item<'a>, room: Option<Room>) -> Self {
+        let payload = item.payload();
+        if payload.len() <= PART_BYTES_MAX {
+            return Self::Small { item, room };
+        }
+        let count = payload.len().div_ceil(PART_BYTES_MAX);
+        let pieces = payload.chunks(PART_BYTES_MAX).enumerate();
+        let batch = |(at, bytes)| Batch::new(token, &item.piece(bytes, at + 1 == count));
+        let mut batches: Vec<Batch> = pieces.map(batch).collect();
+        if let Some(last) = batches.last_mut() {
+            last.rooms.extend(room);
+        }
+        Self::Large(batches)
+    }
+}
+
+/// Batches that wait to be sent, the oldest first.
 pub(crate) struct Batches {
     token: Token,
-    waiting: std::collections::VecDeque<Vec<u8>>,
+    waiting: VecDeque<Batch>,
     bytes: usize,
 }
 
 impl Batches {
     pub(crate) fn new(token: Token) -> Self {
-        Self { token, waiting: std::collections::VecDeque::new(), bytes: 0 }
+        Self { token, waiting: VecDeque::new(), bytes: 0 }
     }
 
-    /// Adds an item to the newest batch, or to one more.
-    pub(crate) fn push(&mut self, item: &Item<'_>) {
-        let room =
-            self.waiting.back().is_some_and(|last| last.len() + item.bytes_max() <= BATCH_BYTES);
-        if !room {
-            let mut batch = Vec::with_capacity(item.bytes_max() + self.token.0.len());
-            batch.extend_from_slice(&self.token.0);
-            self.bytes += batch.len();
-            self.waiting.push_back(batch);
+    /// Adds an item to the newest batch or to one more, or the batches of a large one.
+    pub(crate) fn push(&mut self, cargo: Cargo<'_>) {
+        let (item, room) = match cargo {
+            Cargo::Small { item, room } => (item, room),
+            Cargo::Large(batches) => {
+                self.bytes += batches.iter().map(|batch| batch.bytes.len()).sum::<usize>();
+                self.waiting.extend(batches);
+                return;
+            }
+        };
+        let fits = |last: &&mut Batch| last.bytes.len() + item.bytes_max() <= BATCH_BYTES;
+        if let Some(last) = self.waiting.back_mut().filter(fits) {
+            let before = last.bytes.len();
+            item.encode(&mut last.bytes);
+            last.rooms.extend(room);
+            self.bytes += last.bytes.len() - before;
+            return;
         }
-        if let Some(last) = self.waiting.back_mut() {
-            let before = last.len();
-            item.encode(last);
-            self.bytes += last.len() - before;
-        }
+        let mut batch = Batch::new(self.token, &item);
+        batch.rooms.extend(room);
+        self.bytes += batch.bytes.len();
+        self.waiting.push_back(batch);
     }
 
     /// Takes the oldest batch.
     pub(crate) fn pop(&mut self) -> Option<Vec<u8>> {
         let batch = self.waiting.pop_front()?;
-        self.bytes -= batch.len();
-        Some(batch)
+        self.bytes -= batch.bytes.len();
+        Some(batch.bytes)
     }
 
     /// Bytes that wait.
@@ -144,6 +257,8 @@ impl Batches {
     }
 }
 
+const _: () = assert!(TOKEN_BYTES + ITEM_HEAD_BYTES_MAX + PART_BYTES_MAX <= BATCH_BYTES);
+
 /// A batch that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -156,7 +271,7 @@ pub(crate) struct BatchReader<'a> {
 impl<'a> BatchReader<'a> {
     /// The token of a batch, and its items.
     pub(crate) fn new(batch: &'a [u8]) -> Result<(Token, Self), Malformed> {
-        let (token, rest) = batch.split_first_chunk::<16>().ok_or(Malformed)?;
+        let (token, rest) = batch.split_first_chunk::<TOKEN_BYTES>().ok_or(Malformed)?;
         Ok((Token(*token), Self { rest }))
     }
 
@@ -181,6 +296,10 @@ impl<'a> BatchReader<'a> {
         Ok(bytes)
     }
 
+    fn part(&mut self, id: u64) -> Result<Part<'a>, Malformed> {
+        Ok(Part { id, bytes_total: self.narrow()?, bytes: self.block()? })
+    }
+
     /// The next item; `None` after the last.
     pub(crate) fn next(&mut self) -> Result<Option<Item<'a>>, Malformed> {
         if self.rest.is_empty() {
@@ -193,7 +312,9 @@ impl<'a> BatchReader<'a> {
                 let deadline_ms = self.narrow()?;
                 Item::Request { id: number, deadline_ms, bytes: self.block()? }
             }
+            KIND_REQUEST_PART => Item::RequestPart(self.part(number)?),
             KIND_REPLY => Item::Reply { id: number, bytes: self.block()? },
+            KIND_REPLY_PART => Item::ReplyPart(self.part(number)?),
             KIND_REFUSAL => {
                 let [byte] = self.take()?;
                 let code = CODES.iter().find(|(known, _)| *known == byte).ok_or(Malformed)?.1;
@@ -210,8 +331,13 @@ impl<'a> BatchReader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::budget::Budget;
 
     const TOKEN: Token = Token([7; 16]);
+
+    fn push(batches: &mut Batches, item: Item<'_>) {
+        batches.push(Cargo::new(TOKEN, item, None));
+    }
 
     fn items(bytes: &[u8]) -> Vec<Item<'_>> {
         vec![
@@ -221,16 +347,18 @@ mod tests {
             Item::Refusal { id: 3, code: RefusalCode::ReplyRefused, retry_after_ms: 0 },
             Item::Ping { sent_at_micros: u64::MAX },
             Item::Pong { sent_at_micros: 5 },
+            Item::RequestPart(Part { id: 6, bytes_total: 9, bytes }),
+            Item::ReplyPart(Part { id: 6, bytes_total: 9, bytes }),
             Item::Leaving,
             Item::Reply { id: u64::MAX, bytes },
         ]
     }
 
-    fn read_all(batch: &[u8]) -> Result<Vec<Item<'_>>, Malformed> {
+    fn read_all(batch: &[u8]) -> Result<Vec<String>, Malformed> {
         let (_, mut reader) = BatchReader::new(batch)?;
         let mut found = Vec::new();
         while let Some(item) = reader.next()? {
-            found.push(item);
+            found.push(format!("{item:?}"));
         }
         Ok(found)
     }
@@ -238,43 +366,82 @@ mod tests {
     #[test]
     fn items_come_back_in_order_and_share_a_batch() {
         let mut batches = Batches::new(TOKEN);
-        items(b"abc").iter().for_each(|item| batches.push(item));
+        items(b"abc").into_iter().for_each(|item| push(&mut batches, item));
+        let expected: Vec<_> = items(b"abc").iter().map(|item| format!("{item:?}")).collect();
         let batch = batches.pop().unwrap();
         assert!(batches.is_empty());
         assert!(BatchReader::new(&batch).unwrap().0 == TOKEN);
-        assert_eq!(read_all(&batch), Ok(items(b"abc")));
+        assert_eq!(read_all(&batch), Ok(expected));
     }
 
     #[test]
-    fn a_large_item_is_a_batch_of_its_own_and_order_stays() {
-        let large = vec![1_u8; BATCH_BYTES * 2];
-        let half = vec![2_u8; BATCH_BYTES / 2];
-        let mut batches = Batches::new(TOKEN);
-        for (id, bytes) in [(1, &half), (2, &large), (3, &half), (4, &half)] {
-            batches.push(&Item::Reply { id, bytes });
-        }
-        let mut ids = Vec::new();
-        let mut count = 0;
-        while let Some(batch) = batches.pop() {
-            count += 1;
-            for item in read_all(&batch).unwrap() {
-                let Item::Reply { id, .. } = item else { panic!("{item:?}") };
-                ids.push(id);
+    fn a_large_item_goes_in_parts_that_follow_each_other_and_no_batch_is_larger() {
+        for extra in [0, 1, PART_BYTES_MAX - 1, PART_BYTES_MAX, 3 * PART_BYTES_MAX + 5] {
+            let large: Vec<u8> = (0..=250).cycle().take(PART_BYTES_MAX + extra).collect();
+            let mut batches = Batches::new(TOKEN);
+            push(&mut batches, Item::Reply { id: 1, bytes: b"a" });
+            push(&mut batches, Item::Request { id: 2, deadline_ms: 9, bytes: &large });
+            push(&mut batches, Item::Reply { id: 3, bytes: b"b" });
+            let (mut order, mut whole) = (Vec::new(), Vec::new());
+            while let Some(batch) = batches.pop() {
+                assert!(batch.len() <= BATCH_BYTES, "{} bytes", batch.len());
+                let mut reader = BatchReader::new(&batch).unwrap().1;
+                while let Some(item) = reader.next().unwrap() {
+                    match item {
+                        Item::RequestPart(part) => {
+                            assert_eq!((part.id, part.bytes_total as usize), (2, large.len()));
+                            whole.extend_from_slice(part.bytes);
+                        }
+                        Item::Request { id, deadline_ms: 9, bytes } => {
+                            whole.extend_from_slice(bytes);
+                            order.push(id);
+                        }
+                        Item::Reply { id, .. } => order.push(id),
+                        Item::Request { .. }
+                        | Item::ReplyPart(_)
+                        | Item::Refusal { .. }
+                        | Item::Ping { .. }
+                        | Item::Pong { .. }
+                        | Item::Leaving => panic!("{item:?}"),
+                    }
+                }
             }
+            assert_eq!((batches.bytes(), order), (0, vec![1, 2, 3]));
+            assert!(whole == large, "{} bytes came back changed", large.len());
         }
-        assert_eq!((ids, count), (vec![1, 2, 3, 4], 4));
+    }
+
+    #[test]
+    fn room_is_given_back_when_the_last_of_an_item_leaves() {
+        let budget = Budget::new(100);
+        for bytes in [vec![0; 9], vec![0; PART_BYTES_MAX * 2]] {
+            let mut batches = Batches::new(TOKEN);
+            let item = Item::Reply { id: 1, bytes: &bytes };
+            batches.push(Cargo::new(TOKEN, item, budget.enter(9)));
+            let count = batches.waiting.len();
+            for _ in 1..count {
+                batches.pop();
+                assert_eq!(budget.used(), 9);
+            }
+            batches.pop();
+            assert_eq!(budget.used(), 0);
+            batches.push(Cargo::new(TOKEN, item, budget.enter(9)));
+            batches.clear();
+            assert_eq!((budget.used(), batches.bytes()), (0, 0));
+        }
     }
 
     #[test]
     fn a_cut_or_changed_batch_is_an_error_or_other_items_and_never_a_panic() {
         let mut batches = Batches::new(TOKEN);
-        batches.push(&Item::Request { id: 9, deadline_ms: 1, bytes: b"abcdef" });
-        batches.push(&Item::Refusal { id: 9, code: RefusalCode::Malformed, retry_after_ms: 0 });
+        push(&mut batches, Item::Request { id: 9, deadline_ms: 1, bytes: b"abcdef" });
+        let refusal = Item::Refusal { id: 9, code: RefusalCode::Malformed, retry_after_ms: 0 };
+        push(&mut batches, refusal);
+        push(&mut batches, Item::ReplyPart(Part { id: 3, bytes_total: 4, bytes: b"xy" }));
         let batch = batches.pop().unwrap();
-        let second_at = 16 + 1 + 8 + 4 + 4 + 6;
+        let ends = [16, 16 + 1 + 8 + 4 + 4 + 6, 16 + 23 + 1 + 8 + 1 + 4];
         for end in 0..batch.len() {
-            let is_whole = end == 16 || end == second_at;
-            assert_eq!(read_all(&batch[..end]).is_ok(), is_whole, "{end} bytes");
+            assert_eq!(read_all(&batch[..end]).is_ok(), ends.contains(&end), "{end} bytes");
         }
         for at in 16..batch.len() {
             for byte in [0, 0x7F, 0xFF] {

@@ -1,18 +1,17 @@
 //! Who answers the requests of peers, and how a request goes through it: bounded, in order, with a
 //! negative reply for everything that yields no answer.
 
+use super::budget::{Budget, Room};
 use super::envelope::RefusalCode;
-use super::hello::Window;
 use super::id::PeerId;
-use super::limits::RETRY_AFTER_MS;
+use super::limits::{CALL_DEADLINE_MS_MAX, PeerLimits, RETRY_AFTER_MS};
 use super::metrics::Counters;
-use super::session::{Answer, Session};
+use super::session::{Answer, Session, Totals};
 use futures::FutureExt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -47,46 +46,34 @@ pub trait PeerHandler: Send + Sync + 'static {
 
 /// The requests of one peer that are worked on, over all of its sessions: a peer that reconnects
 /// gets no second window while the work of the first goes on (LIM-1).
-#[derive(Debug, Default)]
 pub(crate) struct Work {
-    requests: AtomicU32,
-    bytes: AtomicU32,
+    requests: Arc<Budget>,
+    bytes: Arc<Budget>,
 }
 
 impl Work {
-    /// Requests that are worked on.
-    pub(crate) fn requests(&self) -> u32 {
-        self.requests.load(Ordering::Relaxed)
+    pub(crate) fn new(totals: &Totals, limits: &PeerLimits) -> Self {
+        Self {
+            requests: totals.work_requests.part(u64::from(limits.requests_in_flight_max)),
+            bytes: totals.work.part(u64::from(limits.bytes_in_flight_max)),
+        }
     }
 
-    fn enter(self: &Arc<Self>, bytes: usize, window: Window) -> Option<Place> {
-        let bytes = u32::try_from(bytes).ok()?;
-        let place = |counter: &AtomicU32, add: u32, max: u32| {
-            let more = |now: u32| now.checked_add(add).filter(|sum| *sum <= max);
-            counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-        };
-        if !place(&self.requests, 1, window.requests_max) {
-            return None;
-        }
-        if !place(&self.bytes, bytes, window.bytes_max) {
-            self.requests.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(Place { work: Arc::clone(self), bytes })
+    /// Requests that are worked on.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.used()
+    }
+
+    /// A place for a request of so many bytes.
+    pub(crate) fn enter(&self, bytes: usize) -> Option<Place> {
+        let rooms = [self.requests.enter(1)?, self.bytes.enter(bytes as u64)?];
+        Some(Place { _rooms: rooms })
     }
 }
 
 /// A request's place; given back when it is answered.
-struct Place {
-    work: Arc<Work>,
-    bytes: u32,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.work.requests.fetch_sub(1, Ordering::Relaxed);
-        self.work.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
+pub(crate) struct Place {
+    _rooms: [Room; 2],
 }
 
 /// A request on its way through the handler. Dropped without an answer (its task was cancelled
@@ -95,22 +82,22 @@ struct Request {
     session: Arc<Session>,
     counters: Arc<Counters>,
     id: u64,
-    _place: Place,
-    is_answered: bool,
+    /// Until it is answered.
+    place: Option<Place>,
 }
 
 impl Request {
-    fn refuse(mut self, code: RefusalCode, retry_after_ms: u32) {
-        self.is_answered = true;
-        self.session.answer(self.id, Answer::Refusal { code, retry_after_ms });
+    fn answer(&mut self, answer: Answer<'_>) {
+        self.session.answer(self.id, answer, self.place.take());
+    }
+
+    fn refuse(&mut self, code: RefusalCode, retry_after_ms: u32) {
+        self.answer(Answer::Refusal { code, retry_after_ms });
     }
 
     fn finish(mut self, result: std::thread::Result<HandlerResult>) {
         match result {
-            Ok(Ok(bytes)) => {
-                self.is_answered = true;
-                self.session.answer(self.id, Answer::Reply(&bytes));
-            }
+            Ok(Ok(bytes)) => self.answer(Answer::Reply(&bytes)),
             Ok(Err(HandlerRefusal::Overloaded { retry_after_ms })) => {
                 self.refuse(RefusalCode::Overloaded, retry_after_ms);
             }
@@ -127,9 +114,8 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if !self.is_answered {
-            let code = RefusalCode::HandlerFailed;
-            self.session.answer(self.id, Answer::Refusal { code, retry_after_ms: 0 });
+        if self.place.is_some() {
+            self.refuse(RefusalCode::HandlerFailed, 0);
         }
     }
 }
@@ -141,33 +127,36 @@ pub(crate) struct Desk<'a> {
     pub(crate) is_draining: bool,
 }
 
+/// A request as it came, whole.
+pub(crate) struct Arrived {
+    pub(crate) id: u64,
+    pub(crate) deadline_ms: u32,
+    /// Its bytes and its place; nothing when there was no room for it.
+    pub(crate) kept: Option<(Vec<u8>, Place)>,
+}
+
 /// Takes a request of a peer, or refuses it.
-pub(crate) fn take(
-    desk: &Desk<'_>,
-    session: &Arc<Session>,
-    id: u64,
-    (deadline_ms, bytes): (u32, &[u8]),
-) {
+pub(crate) fn take(desk: &Desk<'_>, session: &Arc<Session>, arrived: Arrived) {
+    let Arrived { id, deadline_ms, kept } = arrived;
     let counters = desk.counters;
     Counters::add(&counters.requests);
     let refuse = |code, retry_after_ms| {
         Counters::add(&counters.requests_refused);
-        session.answer(id, Answer::Refusal { code, retry_after_ms });
+        session.answer(id, Answer::Refusal { code, retry_after_ms }, None);
     };
     if desk.is_draining {
         return refuse(RefusalCode::ShuttingDown, 0);
     }
-    let Some(place) = session.work.enter(bytes.len(), session.own_window) else {
+    let Some((bytes, place)) = kept else {
         return refuse(RefusalCode::Overloaded, RETRY_AFTER_MS);
     };
     let request = Request {
         session: Arc::clone(session),
         counters: Arc::clone(counters),
         id,
-        _place: place,
-        is_answered: false,
+        place: Some(place),
     };
-    let begin = AssertUnwindSafe(|| desk.handler.call(session.peer, bytes.to_vec()));
+    let begin = AssertUnwindSafe(|| desk.handler.call(session.peer, bytes));
     let mut future = match catch_unwind(begin) {
         Ok(future) => AssertUnwindSafe(future).catch_unwind(),
         Err(panic) => return request.finish(Err(panic)),
@@ -180,11 +169,12 @@ pub(crate) fn take(
 }
 
 async fn finish_later(
-    request: Request,
+    mut request: Request,
     future: impl Future<Output = std::thread::Result<HandlerResult>>,
     deadline_ms: u32,
 ) {
-    let deadline = Duration::from_millis(u64::from(deadline_ms));
+    // Whatever a peer says: its place is not taken for longer (LIM-1).
+    let deadline = Duration::from_millis(u64::from(deadline_ms.min(CALL_DEADLINE_MS_MAX)));
     match tokio::time::timeout(deadline, future).await {
         Ok(result) => request.finish(result),
         Err(_) => {

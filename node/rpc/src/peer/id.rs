@@ -5,6 +5,8 @@ use std::fmt;
 
 /// What the name in a peer's certificate starts with; the number follows.
 pub const CERTIFICATE_NAME_PREFIX: &str = "medulla-node-";
+/// The name in the certificate of the development store's server.
+pub const STORE_CERTIFICATE_NAME: &str = "medulla-store";
 
 /// The id of a node as its peers know it. No id returns: a node with a fresh disk gets a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +30,13 @@ impl PeerId {
     pub fn certificate_name(self) -> String {
         format!("{CERTIFICATE_NAME_PREFIX}{}", self.0)
     }
+
+    /// The peer that a DNS name is of, if it is of one and written as
+    /// [`certificate_name`](Self::certificate_name) writes it.
+    pub(crate) fn from_certificate_name(name: &str) -> Option<Self> {
+        let number = name.strip_prefix(CERTIFICATE_NAME_PREFIX)?.parse().ok().map(Self)?;
+        (number.certificate_name() == name).then_some(number)
+    }
 }
 
 impl From<NodeId> for PeerId {
@@ -45,5 +54,20 @@ impl From<PeerId> for NodeId {
 impl fmt::Display for PeerId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "n{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_name_is_of_one_peer_and_in_one_way() {
+        for id in [0, 7, u64::MAX].map(PeerId::new) {
+            assert_eq!(PeerId::from_certificate_name(&id.certificate_name()), Some(id));
+        }
+        for other in ["medulla-node-07", "medulla-node-+7", "medulla-node-", "medulla-store", "7"] {
+            assert_eq!(PeerId::from_certificate_name(other), None, "{other}");
+        }
     }
 }

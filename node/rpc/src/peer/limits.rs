@@ -1,16 +1,23 @@
 //! Every limit and time of the node-to-node transport, by name (LIM-1). Past a limit callers get
 //! `Overloaded` or `TooLarge`, strangers are closed.
 
-/// Bytes up to which requests and replies that are ready together share one cluster message.
+/// Bytes of one cluster message: requests and replies that are ready together share it, larger
+/// ones go in parts.
 pub const BATCH_BYTES: usize = 64 * 1024;
+/// Bytes of a request or reply in one batch.
+pub(crate) const PART_BYTES_MAX: usize = BATCH_BYTES - 64;
 /// Cluster messages that are handed to the transport and not yet written; what is ready meanwhile
 /// joins the next batch, so the transport's own queues stay this short.
 pub(crate) const BATCHES_UNWRITTEN_MAX: u64 = 2;
 /// Cluster messages that were read and that the gateway has not yet dealt with; past it nothing
 /// more is read, so the peer's connection fills instead of our memory.
 pub(crate) const BATCHES_UNTAKEN_MAX: u64 = 16;
-/// Bytes that the envelope and the cluster's frame add to one request or reply.
-pub(crate) const FRAME_OVERHEAD_BYTES: usize = 1_024;
+/// Bytes of the largest cluster frame: a batch and what the cluster crate adds to it.
+pub(crate) const FRAME_BYTES_MAX: u64 = BATCH_BYTES as u64 + 1_024;
+/// Shortest pause between two warnings about refused connections, microseconds; all are counted.
+pub(crate) const WARNING_PAUSE_MICROS: u64 = 1_000_000;
+/// Pause after a connection could not be accepted, milliseconds.
+pub(crate) const ACCEPT_PAUSE_MS: u64 = 100;
 /// Bytes of a greeting.
 pub(crate) const HELLO_BYTES_MAX: usize = 256;
 /// Bytes of a network's name.
@@ -26,19 +33,31 @@ pub(crate) const TASK_END_MS_MAX: u64 = 5_000;
 /// How long the actors of a session may take to end before they are killed, milliseconds.
 pub(crate) const LINK_END_MS_MAX: u64 = 1_000;
 
-/// Limits that an operator may set. Both sides of a session use the smaller of their values.
+/// Limits that an operator may set. Both sides of a session use the smaller of their windows.
+///
+/// What a network holds in memory is at most the four totals (calls, requests in work, replies
+/// that wait, answers that nobody has taken yet), 1 GiB by default, and less than 2 MiB for each
+/// peer beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerLimits {
     /// Requests in flight to one peer, and from it. Default 1 024.
     pub requests_in_flight_max: u32,
-    /// Bytes of the requests in flight to one peer, and from it. Default 16 MiB.
+    /// Requests of all peers together that are worked on. Default 8 192.
+    pub requests_in_work_total_max: u32,
+    /// Bytes of the requests in flight to one peer, and from it. Default 128 MiB.
     pub bytes_in_flight_max: u32,
-    /// Bytes of one request or reply. Default 4 MiB.
+    /// Bytes of the requests in flight to all peers together, and from them. Default 256 MiB.
+    pub bytes_in_flight_total_max: u64,
+    /// Bytes of one request or reply. Default 128 MiB, the largest call and answer of
+    /// `actors/runtime`; it is sent in parts.
     pub message_bytes_max: u32,
     /// Bytes of replies that wait to be sent to one peer; a reply past it becomes a refusal.
-    /// Default 32 MiB.
+    /// Default 128 MiB.
     pub reply_bytes_waiting_max: u32,
-    /// Strangers that shake hands at the same time; one more is closed at once. Default 64.
+    /// Bytes of replies that wait to be sent to all peers together, and of answers that have come
+    /// and that their callers have not taken yet. Default 256 MiB.
+    pub reply_bytes_waiting_total_max: u64,
+    /// Strangers that shake hands at the same time; one more puts out the oldest. Default 64.
     pub handshakes_max: u32,
 }
 
@@ -46,19 +65,14 @@ impl Default for PeerLimits {
     fn default() -> Self {
         Self {
             requests_in_flight_max: 1_024,
-            bytes_in_flight_max: 16 << 20,
-            message_bytes_max: 4 << 20,
-            reply_bytes_waiting_max: 32 << 20,
+            requests_in_work_total_max: 8_192,
+            bytes_in_flight_max: 128 << 20,
+            bytes_in_flight_total_max: 256 << 20,
+            message_bytes_max: 128 << 20,
+            reply_bytes_waiting_max: 128 << 20,
+            reply_bytes_waiting_total_max: 256 << 20,
             handshakes_max: 64,
         }
-    }
-}
-
-impl PeerLimits {
-    /// Bytes of the largest cluster frame that these limits make.
-    pub(crate) fn frame_bytes_max(&self) -> u64 {
-        let message = u64::from(self.message_bytes_max);
-        message.max(BATCH_BYTES as u64) + FRAME_OVERHEAD_BYTES as u64
     }
 }
 
@@ -98,4 +112,5 @@ impl PeerTimes {
     }
 }
 
+const _: () = assert!(PART_BYTES_MAX < BATCH_BYTES);
 const _: () = assert!(NETWORK_NAME_BYTES_MAX + 128 <= HELLO_BYTES_MAX);

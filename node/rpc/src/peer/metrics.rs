@@ -2,6 +2,7 @@
 //! [`super::PeerNetwork::peers`].
 
 use super::fault::{FAULTS, PeerFault};
+use super::limits::WARNING_PAUSE_MICROS;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The counters of a network.
@@ -17,6 +18,7 @@ pub(crate) struct Counters {
     pub(crate) calls_late: AtomicU64,
     pub(crate) calls_lost: AtomicU64,
     pub(crate) answers_unmatched: AtomicU64,
+    pub(crate) answers_refused: AtomicU64,
     pub(crate) requests: AtomicU64,
     pub(crate) requests_refused: AtomicU64,
     pub(crate) requests_late: AtomicU64,
@@ -27,18 +29,54 @@ pub(crate) struct Counters {
     pub(crate) batches_stale: AtomicU64,
     pub(crate) batch_bytes_sent: AtomicU64,
     /// Sessions that ended, connections that were refused and dials that failed, by cause.
-    faults: [AtomicU64; FAULTS.len()],
+    pub(crate) faults: FaultCounters,
+}
+
+/// How often what went wrong, and when that was last worth a line in the log.
+#[derive(Debug, Default)]
+pub(crate) struct FaultCounters {
+    counts: [AtomicU64; FAULTS.len()],
+    quiet_until_micros: AtomicU64,
+}
+
+impl FaultCounters {
+    pub(crate) fn add(&self, fault: PeerFault) {
+        if let Some(count) = self.counts.get(fault as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a connection that came to nothing, or a session's end, and logs it. Strangers
+    /// cannot fill the log: of what is worth a warning, one in a second is one.
+    pub(crate) fn note(
+        &self,
+        fault: PeerFault,
+        (network, whom): (&str, &dyn std::fmt::Display),
+        now_micros: u64,
+    ) {
+        self.add(fault);
+        let quiet_until = self.quiet_until_micros.load(Ordering::Relaxed);
+        let is_warned = fault.is_alarming() && now_micros >= quiet_until;
+        let fault = fault.word();
+        if is_warned {
+            let quiet_until = now_micros.saturating_add(WARNING_PAUSE_MICROS);
+            self.quiet_until_micros.store(quiet_until, Ordering::Relaxed);
+            tracing::warn!(network, peer = %whom, fault, "a peer connection was refused");
+        } else {
+            tracing::debug!(network, peer = %whom, fault, "no peer connection");
+        }
+    }
+
+    /// Each fault's word and count.
+    pub(crate) fn snapshot(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        FAULTS.iter().zip(&self.counts).map(move |((_, word), counter)| (*word, count(counter)))
+    }
 }
 
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn fault(&self, fault: PeerFault) {
-        if let Some(counter) = self.faults.get(fault as usize) {
-            Self::add(counter);
-        }
     }
 
     pub(crate) fn snapshot(&self) -> Vec<(String, u64)> {
@@ -53,6 +91,7 @@ impl Counters {
             ("calls_late", &self.calls_late),
             ("calls_lost", &self.calls_lost),
             ("answers_unmatched", &self.answers_unmatched),
+            ("answers_refused", &self.answers_refused),
             ("requests", &self.requests),
             ("requests_refused", &self.requests_refused),
             ("requests_late", &self.requests_late),
@@ -65,8 +104,8 @@ impl Counters {
         ];
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let named = all.into_iter().map(|(name, counter)| (name.to_owned(), value(counter)));
-        let faults = FAULTS.iter().zip(&self.faults);
-        let faults = faults.map(|((_, word), counter)| (format!("fault_{word}"), value(counter)));
+        let faults = self.faults.snapshot();
+        let faults = faults.map(|(word, count)| (format!("fault_{word}"), count));
         named
             .chain(faults)
             .map(|(name, value)| (format!("medulla_peer_{name}_total"), value))

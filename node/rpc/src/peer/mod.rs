@@ -15,10 +15,12 @@
 //!   the secret of its TLS connection, and ids are of a session: an answer of an earlier session,
 //!   or of anybody else, meets no call.
 //! - **Everything ends.** A call ends with its deadline at the latest; with its session, at once.
-//! - **Everything is bounded** (LIM-1): requests and bytes in flight per direction (the smaller of
-//!   what both sides allow), requests in work per peer over all its sessions, one message, replies
-//!   waiting, batches inside the cluster crate in both directions (its queues have no bound of
-//!   their own: we hand over two and read sixteen ahead), strangers.
+//! - **Everything is bounded** (LIM-1), per peer and for all peers together: requests and bytes in
+//!   flight per direction (the smaller of what both sides allow), requests in work (of a peer over
+//!   all its sessions), replies that wait to be sent, answers that wait to be taken; beside those
+//!   one message, strangers, and batches inside the cluster crate in both directions (its queues
+//!   have no bound of their own: we hand over two and read sixteen ahead, of 64 KiB each, because
+//!   what is larger goes in parts). What a handler holds while it works is its own to bound.
 //! - **Who calls is proven.** The id in the greeting must be a subject alternative name of the
 //!   certificate (`medulla-node-<id>`), be the one that was meant, and be on the list. No safety
 //!   rests on the cluster's cookie, which is drawn per connection. Certificates are judged by the
@@ -46,7 +48,7 @@
 //! |---|---|---|
 //! | no answer in time | `DeadlineExceeded` | the peer drops the work, the credit returns |
 //! | the handler panics | `HandlerFailed` | others do not notice |
-//! | answer too large, or too many wait | `ReplyRefused` | the session goes on |
+//! | answer too large, or no room for it, there or here | `ReplyRefused` | the session goes on |
 //! | peer killed, connection cut | `ConnectionLost(Closed)`, at once | redial |
 //! | peer stopped, cable pulled | `ConnectionLost(Dead)` after 2 to 2.5 s | redial |
 //! | our own handler blocks for 2 s | `ConnectionLost(NoRoom)`: nothing was read | redial |
@@ -55,16 +57,20 @@
 //! | a frame too large, or no frame | `ConnectionLost(OversizedFrame)` and the like | redial |
 //!
 //! Strangers, wrong or expired certificates, plaintext and the slow are closed, counted by cause
-//! and one word in the log. When both sides dial at once, the connection opened by the smaller id
-//! stays, and no call is in the other one.
+//! and one word in the log, at most one warning a second. Who is silent keeps nobody out: of too
+//! many strangers the oldest is closed. When both sides dial at once, the connection opened by the
+//! smaller id stays, and no call is in the other one.
 //!
 //! # Parts
 //!
 //! `connect` (socket to session) → `tls`, `hello`, `directory` (election) → `node` (life of a
-//! session) → `session` (calls, credits) with `envelope` (batches), `stream` and `frames` (meter
-//! and cut) → `link` (ractor). `handler` answers. Several networks can live in one process, each
+//! session) → `session` (calls, credits) with `budget` (room), `envelope` (batches), `assembly`
+//! (what came in parts), `stream` and `frames` (meter and cut) → `link` (ractor). `handler`
+//! answers. Several networks can live in one process, each
 //! with its own name, gateway and list; ractor's registries are shared and used for nothing.
 
+mod assembly;
+mod budget;
 mod config;
 mod connect;
 mod directory;
@@ -77,18 +83,19 @@ mod hello;
 mod id;
 mod limits;
 mod link;
-mod metrics;
+pub(crate) mod metrics;
 mod network;
 mod node;
 mod session;
-mod stream;
-mod tls;
+pub(crate) mod strangers;
+pub(crate) mod stream;
+pub(crate) mod tls;
 
 pub use config::{PeerConfig, PeerSecurity, TlsFiles};
 pub use error::{CallOutcome, PeerError, PeerStartError};
 pub use fault::PeerFault;
 pub use handler::{HandlerFuture, HandlerRefusal, HandlerResult, PeerHandler};
-pub use id::{CERTIFICATE_NAME_PREFIX, PeerId};
+pub use id::{CERTIFICATE_NAME_PREFIX, PeerId, STORE_CERTIFICATE_NAME};
 pub use limits::{
     BATCH_BYTES, CALL_DEADLINE_MS_MAX, NETWORK_NAME_BYTES_MAX, PeerLimits, PeerTimes,
 };

@@ -6,14 +6,15 @@ use super::directory::{Directory, Record};
 use super::envelope::Item;
 use super::error::{PeerError, PeerStartError};
 use super::fault::PeerFault;
-use super::handler::PeerHandler;
+use super::handler::{PeerHandler, Work};
 use super::id::PeerId;
 use super::limits::{CALL_DEADLINE_MS_MAX, DRAIN_LOOK_MS, NETWORK_NAME_BYTES_MAX, TASK_END_MS_MAX};
 use super::link::{Gateway, GatewayMessage, NodeSlot};
 use super::metrics::Counters;
 use super::node::Node;
-use super::session::{CallResult, Phase, Session};
-use super::tls::Protection;
+use super::session::{Answered, CallResult, Phase, Session, Totals};
+use super::strangers::Strangers;
+use super::tls::{Own, Protection};
 use ractor::{Actor, ActorRef};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,8 +23,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+
+/// The protocol inside TLS.
+const PROTOCOL: &[u8] = b"medulla-peer/1";
 
 /// A running peer network. Dropping it closes every session at once; see
 /// [`shut_down`](Self::shut_down) for the orderly way.
@@ -85,7 +89,8 @@ impl PeerNetwork {
         handler: Arc<dyn PeerHandler>,
     ) -> Result<Self, PeerStartError> {
         check(&config)?;
-        let protection = Protection::new(&config.security, config.id, &config.clock)?;
+        let own = Own::Node(config.id);
+        let protection = Protection::new(&config.security, own, PROTOCOL, &config.clock)?;
         let failed = |source| PeerStartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -93,16 +98,16 @@ impl PeerNetwork {
         let (gateway, _) = Actor::spawn(None, Gateway, Arc::clone(&slot))
             .await
             .map_err(|error| PeerStartError::Gateway(error.to_string()))?;
-        let handshakes = usize::try_from(config.limits.handshakes_max).unwrap_or(usize::MAX);
         let node = Arc::new(Node {
             protection,
             handler,
             counters: Arc::default(),
+            totals: Arc::new(Totals::new(&config.limits)),
             directory: Directory::default(),
             incarnation: config.rng.next_u64(),
             gateway: gateway.get_id().pid(),
             is_draining: AtomicBool::new(false),
-            handshakes: Arc::new(Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS))),
+            strangers: Strangers::new(config.limits.handshakes_max),
             running: AtomicUsize::new(0),
             config,
         });
@@ -140,8 +145,10 @@ impl PeerNetwork {
             is_kept
         });
         for (peer, address) in peers.iter().filter(|(peer, _)| **peer != node.config.id) {
-            let record =
-                records.entry(*peer).or_insert_with(|| Record::new(address.clone(), now_micros));
+            let record = records.entry(*peer).or_insert_with(|| {
+                let work = Work::new(&node.totals, &node.config.limits);
+                Record::new(address.clone(), work, now_micros)
+            });
             record.address.clone_from(address);
             if record.dialer.is_none() {
                 let dialer = tokio::spawn(connect::keep_connected(Arc::clone(node), *peer));
@@ -214,7 +221,7 @@ impl PeerNetwork {
             peer: *peer,
             address: record.address.clone(),
             state: state(record),
-            requests_in_work: record.work.requests(),
+            requests_in_work: u32::try_from(record.work.requests()).unwrap_or(u32::MAX),
         };
         peers.iter().map(status).collect()
     }
@@ -233,7 +240,7 @@ impl PeerNetwork {
         self.listener.abort();
         self.stop_dialers();
         for session in self.node.directory.sessions() {
-            session.send(&Item::Leaving);
+            session.send(Item::Leaving);
         }
         let look = Duration::from_millis(DRAIN_LOOK_MS);
         let idle = async {
@@ -288,9 +295,16 @@ impl Drop for PeerNetwork {
     }
 }
 
-async fn finish(answered: oneshot::Receiver<CallResult>, deadline: Duration) -> CallResult {
+async fn finish(
+    answered: oneshot::Receiver<CallResult>,
+    deadline: Duration,
+) -> Result<Vec<u8>, PeerError> {
     match tokio::time::timeout(deadline, answered).await {
-        Ok(Ok(result)) => result,
+        Ok(Ok(result)) => result.map(|Answered { bytes, room }| {
+            // From here on it is the caller's.
+            drop(room);
+            bytes
+        }),
         Ok(Err(_)) => Err(PeerError::ConnectionLost(PeerFault::Closed)),
         // The credit stays taken until the peer says that it has given up too.
         Err(_) => Err(PeerError::DeadlineExceeded),
@@ -338,6 +352,15 @@ fn check(config: &PeerConfig) -> Result<(), PeerStartError> {
             limits.message_bytes_max > limits.reply_bytes_waiting_max,
             "a message may be larger than all replies that may wait",
         ),
+        (
+            u64::from(limits.bytes_in_flight_max) > limits.bytes_in_flight_total_max,
+            "more bytes may be in flight with one peer than with all",
+        ),
+        (
+            u64::from(limits.reply_bytes_waiting_max) > limits.reply_bytes_waiting_total_max,
+            "more bytes of replies may wait for one peer than for all",
+        ),
+        (limits.requests_in_work_total_max == 0, "no requests may be worked on"),
         (limits.handshakes_max == 0, "no handshakes are allowed"),
         (times.ping_every_ms == 0, "heartbeats need a pause"),
         (

@@ -1,23 +1,27 @@
 //! What all parts of a network share, what happens to a batch that comes in, and the life of a
 //! session: open, send what is ready, beat, notice silence, put away.
 
+use super::assembly::Part;
+use super::budget::Room;
 use super::config::PeerConfig;
 use super::directory::Directory;
 use super::envelope::{BatchReader, Item, Malformed, RefusalCode};
 use super::error::PeerError;
 use super::fault::PeerFault;
-use super::handler::{self, Desk, PeerHandler};
+use super::handler::{self, Arrived, Desk, PeerHandler};
 use super::hello::Window;
 use super::limits::{BATCHES_UNWRITTEN_MAX, LINK_END_MS_MAX};
 use super::link::{GatewayMessage, HostStart, SessionHost};
 use super::metrics::Counters;
-use super::session::Session;
+use super::session::{Answered, Session, Totals};
+use super::strangers::Strangers;
 use super::tls::Protection;
 use ractor::{Actor, ActorRef};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Shared by all parts of a network.
@@ -27,12 +31,13 @@ pub(crate) struct Node {
     pub(crate) handler: Arc<dyn PeerHandler>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) directory: Directory,
+    pub(crate) totals: Arc<Totals>,
     /// Drawn when the network started.
     pub(crate) incarnation: u64,
     /// The actor id of our gateway.
     pub(crate) gateway: u64,
     pub(crate) is_draining: AtomicBool,
-    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) strangers: Arc<Strangers>,
     /// Sessions that are not yet put away.
     pub(crate) running: AtomicUsize,
 }
@@ -63,15 +68,7 @@ impl Node {
 
     /// Counts a connection that came to nothing, or a session's end, and logs it once.
     pub(crate) fn note(&self, fault: PeerFault, whom: &dyn std::fmt::Display) {
-        self.counters.fault(fault);
-        let network = self.config.network.as_str();
-        if fault.is_alarming() {
-            let fault = fault.word();
-            tracing::warn!(network, peer = %whom, fault, "a peer connection was refused");
-        } else {
-            let fault = fault.word();
-            tracing::debug!(network, peer = %whom, fault, "no peer connection");
-        }
+        self.counters.faults.note(fault, (&self.config.network, whom), self.now_micros());
     }
 
     /// Takes a batch from the gateway.
@@ -84,7 +81,9 @@ impl Node {
         let Some(session) = self.directory.session_of(token) else {
             return Counters::add(&self.counters.batches_stale);
         };
-        if self.take_items(&session, reader).is_err() {
+        // A panic must not take the gateway, and with it all peers, along (LIVE-1).
+        let take = AssertUnwindSafe(|| self.take_items(&session, reader));
+        if !matches!(catch_unwind(take), Ok(Ok(()))) {
             session.end(PeerFault::MalformedFrame);
         }
         session.meter.take_batch();
@@ -99,14 +98,22 @@ impl Node {
         let desk = Desk { handler: &*self.handler, counters: &self.counters, is_draining };
         while let Some(item) = reader.next()? {
             match item {
+                Item::RequestPart(part) => self.take_request_part(session, part)?,
                 Item::Request { id, deadline_ms, bytes } => {
-                    handler::take(&desk, session, id, (deadline_ms, bytes));
+                    let admit = |bytes| session.work.enter(bytes);
+                    let kept = session.inbound().requests.finish(id, bytes, admit)?;
+                    handler::take(&desk, session, Arrived { id, deadline_ms, kept });
                 }
-                Item::Reply { id, bytes } => session.answered(id, Ok(bytes.to_vec())),
+                Item::ReplyPart(part) => self.take_reply_part(session, part)?,
+                Item::Reply { id, bytes } => {
+                    let admit = |bytes| self.totals.answers.enter(bytes as u64);
+                    let kept = session.inbound().replies.finish(id, bytes, admit)?;
+                    self.take_reply(session, id, kept);
+                }
                 Item::Refusal { id, code, retry_after_ms } => {
                     session.answered(id, Err(refusal(code, retry_after_ms)));
                 }
-                Item::Ping { sent_at_micros } => session.send(&Item::Pong { sent_at_micros }),
+                Item::Ping { sent_at_micros } => session.send(Item::Pong { sent_at_micros }),
                 Item::Pong { sent_at_micros } => {
                     session.set_round_trip(self.now_micros().saturating_sub(sent_at_micros));
                 }
@@ -114,6 +121,29 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    fn take_request_part(&self, session: &Session, part: Part<'_>) -> Result<(), Malformed> {
+        let admit = |bytes| session.work.enter(bytes);
+        let bytes_max = self.config.limits.message_bytes_max;
+        session.inbound().requests.part(part, bytes_max, admit)
+    }
+
+    fn take_reply_part(&self, session: &Session, part: Part<'_>) -> Result<(), Malformed> {
+        let admit = |bytes| self.totals.answers.enter(bytes as u64);
+        let bytes_max = self.config.limits.message_bytes_max;
+        session.inbound().replies.part(part, bytes_max, admit)
+    }
+
+    fn take_reply(&self, session: &Session, id: u64, kept: Option<(Vec<u8>, Room)>) {
+        let result = match kept {
+            Some((bytes, room)) => Ok(Answered { bytes, room }),
+            None => {
+                Counters::add(&self.counters.answers_refused);
+                Err(PeerError::ReplyRefused)
+            }
+        };
+        session.answered(id, result);
     }
 
     /// Runs a session until it has ended and is put away.
@@ -141,8 +171,6 @@ impl Node {
                 PeerFault::Closed
             }
         };
-        // The stream knows better why it was closed.
-        let fault = session.meter.fault().unwrap_or(fault);
         self.directory.closed(&session, fault, self.now_micros());
         Counters::add(&self.counters.sessions_ended);
         self.note(fault, &session.peer);

@@ -2,13 +2,15 @@
 //! be sent. Everything here is bounded by the window that both sides agreed on (LIM-1), and ends
 //! with the session: an answer cannot meet a call of another session.
 
-use super::envelope::{Batches, Item, RefusalCode, Token};
+use super::assembly::Assembly;
+use super::budget::{Budget, Room};
+use super::envelope::{Batches, Cargo, Item, RefusalCode, Token};
 use super::error::PeerError;
 use super::fault::PeerFault;
-use super::handler::Work;
+use super::handler::{Place, Work};
 use super::hello::Window;
 use super::id::PeerId;
-use super::limits::{BATCH_BYTES, RETRY_AFTER_MS};
+use super::limits::{BATCH_BYTES, PeerLimits, RETRY_AFTER_MS};
 use super::metrics::Counters;
 use super::stream::Meter;
 use std::collections::BTreeMap;
@@ -17,7 +19,39 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot, watch};
 
 /// What a call ends with.
-pub(crate) type CallResult = Result<Vec<u8>, PeerError>;
+pub(crate) type CallResult = Result<Answered, PeerError>;
+
+/// An answer, and the room that it takes until its caller has it.
+pub(crate) struct Answered {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) room: Room,
+}
+
+/// What the sessions of a network may hold together (LIM-1).
+pub(crate) struct Totals {
+    /// Bytes of calls in flight.
+    pub(crate) calls: Arc<Budget>,
+    /// Requests in work.
+    pub(crate) work_requests: Arc<Budget>,
+    /// Bytes of requests in work.
+    pub(crate) work: Arc<Budget>,
+    /// Bytes of replies that wait to be sent.
+    pub(crate) replies: Arc<Budget>,
+    /// Bytes of answers that nobody has taken yet.
+    pub(crate) answers: Arc<Budget>,
+}
+
+impl Totals {
+    pub(crate) fn new(limits: &PeerLimits) -> Self {
+        Self {
+            calls: Budget::new(limits.bytes_in_flight_total_max),
+            work_requests: Budget::new(u64::from(limits.requests_in_work_total_max)),
+            work: Budget::new(limits.bytes_in_flight_total_max),
+            replies: Budget::new(limits.reply_bytes_waiting_total_max),
+            answers: Budget::new(limits.reply_bytes_waiting_total_max),
+        }
+    }
+}
 
 /// What a session is made of.
 pub(crate) struct SessionParts {
@@ -29,11 +63,13 @@ pub(crate) struct SessionParts {
     /// Tells the sessions of this process apart; also the cluster crate's number of the node.
     pub(crate) number: u64,
     pub(crate) token: Token,
-    /// What we allow the peer.
-    pub(crate) own_window: Window,
     /// What both sides allow.
     pub(crate) window: Window,
-    pub(crate) waiting_bytes_max: usize,
+    /// Bytes of calls to this peer.
+    pub(crate) calls: Arc<Budget>,
+    /// Bytes of replies to this peer.
+    pub(crate) replies: Arc<Budget>,
+    pub(crate) reply_bytes_waiting_max: u32,
     pub(crate) meter: Arc<Meter>,
     pub(crate) wake: Arc<Notify>,
     pub(crate) work: Arc<Work>,
@@ -44,6 +80,8 @@ pub(crate) struct SessionParts {
 pub(crate) struct Session {
     parts: SessionParts,
     state: Mutex<State>,
+    inbound: Mutex<Inbound>,
+    next_id: AtomicU64,
     ended: watch::Sender<Option<PeerFault>>,
     round_trip_micros: AtomicU64,
 }
@@ -73,8 +111,6 @@ pub(crate) enum Phase {
 struct State {
     phase: Phase,
     calls: BTreeMap<u64, Waiting>,
-    call_bytes: u64,
-    next_id: u64,
     batches: Batches,
     /// Batches that were handed to the cluster crate.
     handed: u64,
@@ -82,7 +118,23 @@ struct State {
 
 struct Waiting {
     answer: oneshot::Sender<CallResult>,
-    bytes: u64,
+    room: Room,
+}
+
+impl Waiting {
+    /// Gives the credit back before the caller hears of it: it may call again at once.
+    fn finish(self, result: CallResult) {
+        drop(self.room);
+        // Nobody listens when the deadline was over, or the caller has gone.
+        drop(self.answer.send(result));
+    }
+}
+
+/// What came of the peer in parts and is not whole yet.
+#[derive(Default)]
+pub(crate) struct Inbound {
+    pub(crate) requests: Assembly<Place>,
+    pub(crate) replies: Assembly<Room>,
 }
 
 /// What goes back for a request.
@@ -96,14 +148,14 @@ impl Session {
         let state = State {
             phase: Phase::Opening,
             calls: BTreeMap::new(),
-            call_bytes: 0,
-            next_id: 1,
             batches: Batches::new(parts.token),
             handed: 0,
         };
         Self {
             parts,
             state: Mutex::new(state),
+            inbound: Mutex::default(),
+            next_id: AtomicU64::new(1),
             ended: watch::Sender::new(None),
             round_trip_micros: AtomicU64::new(0),
         }
@@ -111,6 +163,11 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came in parts. Only the gateway asks, and whoever ends the session.
+    pub(crate) fn inbound(&self) -> MutexGuard<'_, Inbound> {
+        self.inbound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -170,7 +227,14 @@ impl Session {
             let bytes_max = window.message_bytes_max;
             return Err(PeerError::TooLarge { bytes: request.len(), bytes_max });
         }
-        let bytes = request.len() as u64;
+        let overloaded = || {
+            Counters::add(&self.counters.calls_overloaded);
+            PeerError::Overloaded { retry_after_ms: RETRY_AFTER_MS }
+        };
+        let room = self.parts.calls.enter(request.len() as u64).ok_or_else(overloaded)?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let item = Item::Request { id, deadline_ms, bytes: request };
+        let cargo = Cargo::new(self.token, item, None);
         let mut state = self.lock();
         let not_connected = |reason| Err(PeerError::NotConnected { peer: self.peer, reason });
         match state.phase {
@@ -179,18 +243,12 @@ impl Session {
             Phase::Leaving { .. } => return not_connected(PeerFault::Leaving),
             Phase::Ended(fault) => return not_connected(fault),
         }
-        let is_full = state.calls.len() as u64 >= u64::from(window.requests_max)
-            || state.call_bytes + bytes > u64::from(window.bytes_max);
-        if is_full {
-            Counters::add(&self.counters.calls_overloaded);
-            return Err(PeerError::Overloaded { retry_after_ms: RETRY_AFTER_MS });
+        if state.calls.len() as u64 >= u64::from(window.requests_max) {
+            return Err(overloaded());
         }
-        let id = state.next_id;
-        state.next_id += 1;
         let (answer, answered) = oneshot::channel();
-        state.calls.insert(id, Waiting { answer, bytes });
-        state.call_bytes += bytes;
-        state.batches.push(&Item::Request { id, deadline_ms, bytes: request });
+        state.calls.insert(id, Waiting { answer, room });
+        state.batches.push(cargo);
         drop(state);
         self.wake.notify_one();
         Ok(answered)
@@ -198,51 +256,53 @@ impl Session {
 
     /// Ends a call by what the peer answered, and gives its credit back.
     pub(crate) fn answered(&self, id: u64, result: CallResult) {
-        let waiting = {
-            let mut state = self.lock();
-            let waiting = state.calls.remove(&id);
-            if let Some(waiting) = &waiting {
-                state.call_bytes -= waiting.bytes;
-            }
-            waiting
-        };
+        let waiting = self.lock().calls.remove(&id);
         match waiting {
-            // Nobody listens when the deadline was over, or the caller has gone.
-            Some(waiting) => drop(waiting.answer.send(result)),
+            Some(waiting) => waiting.finish(result),
             None => Counters::add(&self.counters.answers_unmatched),
         }
     }
 
-    /// Puts an answer in line; too large a one becomes a refusal.
-    pub(crate) fn answer(&self, id: u64, answer: Answer<'_>) {
-        let refused =
-            Item::Refusal { id, code: RefusalCode::ReplyRefused, retry_after_ms: RETRY_AFTER_MS };
-        match answer {
-            Answer::Reply(bytes) => {
-                let max = usize::try_from(self.window.message_bytes_max).unwrap_or(usize::MAX);
-                let fits = bytes.len() <= max
-                    && self.lock().batches.bytes() + bytes.len() <= self.waiting_bytes_max;
-                if fits {
-                    self.send(&Item::Reply { id, bytes });
-                } else {
+    /// Puts an answer in line; one for which there is no room becomes a refusal.
+    pub(crate) fn answer(&self, id: u64, answer: Answer<'_>, place: Option<Place>) {
+        let refusal = |code, retry_after_ms| {
+            let item = Item::Refusal { id, code, retry_after_ms };
+            Cargo::new(self.token, item, None)
+        };
+        let cargo = match answer {
+            Answer::Refusal { code, retry_after_ms } => refusal(code, retry_after_ms),
+            Answer::Reply(bytes) => match self.reply_room(bytes.len()) {
+                Some(room) => Cargo::new(self.token, Item::Reply { id, bytes }, Some(room)),
+                None => {
                     Counters::add(&self.counters.replies_refused);
-                    self.send(&refused);
+                    refusal(RefusalCode::ReplyRefused, RETRY_AFTER_MS)
                 }
-            }
-            Answer::Refusal { code, retry_after_ms } => {
-                self.send(&Item::Refusal { id, code, retry_after_ms });
-            }
-        }
+            },
+        };
+        self.put(cargo, place);
+    }
+
+    fn reply_room(&self, bytes: usize) -> Option<Room> {
+        let max = usize::try_from(self.window.message_bytes_max).unwrap_or(usize::MAX);
+        if bytes > max { None } else { self.replies.enter(bytes as u64) }
+    }
+
+    /// Puts a small item in line.
+    pub(crate) fn send(&self, item: Item<'_>) {
+        self.put(Cargo::new(self.token, item, None), None);
     }
 
     /// Puts an item in line. A peer that makes us answer and reads nothing is cut (LIM-1).
-    pub(crate) fn send(&self, item: &Item<'_>) {
+    fn put(&self, cargo: Cargo<'_>, place: Option<Place>) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Ended(_)) {
             return;
         }
-        state.batches.push(item);
+        state.batches.push(cargo);
         let is_flooded = state.batches.bytes() > self.flood_bytes();
+        // Before the answer can leave, or the peer's next request might find the place taken;
+        // not before it is in line, or a network that shuts down would think that all is done.
+        drop(place);
         drop(state);
         if is_flooded {
             self.end(PeerFault::NoRoom);
@@ -250,19 +310,19 @@ impl Session {
         self.wake.notify_one();
     }
 
-    /// More than well-behaved sides can ever have waiting.
+    /// More than well-behaved sides can ever have waiting: all calls and all replies, and what
+    /// goes with each of them and with each of their parts.
     fn flood_bytes(&self) -> usize {
-        let calls = usize::try_from(self.window.bytes_max).unwrap_or(usize::MAX);
-        let requests = usize::try_from(self.window.requests_max).unwrap_or(usize::MAX);
-        let items = requests.saturating_mul(64).max(BATCH_BYTES);
-        self.waiting_bytes_max.saturating_add(calls).saturating_add(items)
+        let bytes = u64::from(self.window.bytes_max) + u64::from(self.reply_bytes_waiting_max);
+        let items = (u64::from(self.window.requests_max) * 128).max(BATCH_BYTES as u64);
+        usize::try_from(bytes + bytes / 512 + items).unwrap_or(usize::MAX)
     }
 
     /// Says that we live, unless so much waits that the peer will hear from us anyway.
     pub(crate) fn ping(&self, now_micros: u64) {
         let is_idle = self.lock().batches.is_empty();
         if is_idle {
-            self.send(&Item::Ping { sent_at_micros: now_micros });
+            self.send(Item::Ping { sent_at_micros: now_micros });
         }
     }
 
@@ -276,6 +336,8 @@ impl Session {
 
     /// Ends the session; the first reason stays. Calls end with an unknown outcome.
     pub(crate) fn end(&self, fault: PeerFault) {
+        // The stream knows better why it was closed.
+        let fault = self.meter.fault().unwrap_or(fault);
         let calls = {
             let mut state = self.lock();
             if matches!(state.phase, Phase::Ended(_)) {
@@ -283,13 +345,13 @@ impl Session {
             }
             state.phase = Phase::Ended(fault);
             state.batches.clear();
-            state.call_bytes = 0;
             std::mem::take(&mut state.calls)
         };
         for waiting in calls.into_values() {
             Counters::add(&self.counters.calls_lost);
-            drop(waiting.answer.send(Err(PeerError::ConnectionLost(fault))));
+            waiting.finish(Err(PeerError::ConnectionLost(fault)));
         }
+        *self.inbound() = Inbound::default();
         self.meter.cut();
         self.ended.send_replace(Some(fault));
     }

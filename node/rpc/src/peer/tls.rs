@@ -1,12 +1,14 @@
 //! Mutual TLS between nodes: one authority for the cluster, a certificate per node whose subject
 //! alternative name is the node's id. TLS 1.3 only, no resumption: each session proves both sides.
+//! Which network a connection is for is a protocol inside TLS, so none ends up in another.
 
 use super::config::{PeerSecurity, TlsFiles};
 use super::error::PeerStartError;
 use super::fault::PeerFault;
-use super::id::PeerId;
+use super::id::{PeerId, STORE_CERTIFICATE_NAME};
 use super::stream::Duplex;
 use node_env::Clock;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -18,19 +20,42 @@ use tokio_rustls::rustls::server::{
     NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier,
 };
 use tokio_rustls::rustls::time_provider::TimeProvider;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, version};
+use tokio_rustls::rustls::{ClientConfig, CommonState, RootCertStore, ServerConfig, version};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use webpki::EndEntityCert;
 
-/// The protocol inside TLS.
-const PROTOCOL: &[u8] = b"medulla-peer/1";
 /// What the secret of a session is derived for.
 const SECRET_LABEL: &[u8] = b"EXPORTER-medulla-peer-session";
+
+/// Whose certificate a process shows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Own {
+    Node(PeerId),
+    /// The server of the development store.
+    Store,
+}
+
+impl Own {
+    fn certificate_name(self) -> String {
+        match self {
+            Self::Node(peer) => peer.certificate_name(),
+            Self::Store => STORE_CERTIFICATE_NAME.to_owned(),
+        }
+    }
+
+    fn is_named_in(self, certificate: &CertificateDer<'_>) -> bool {
+        match self {
+            Self::Node(peer) => node_of(certificate) == Ok(peer),
+            Self::Store => check_name(certificate, STORE_CERTIFICATE_NAME).is_ok(),
+        }
+    }
+}
 
 /// How the connections of a network are protected.
 #[derive(Clone)]
 pub(crate) enum Protection {
     /// TLS with certificates on both sides.
-    Tls { acceptor: TlsAcceptor, connector: TlsConnector },
+    Tls { acceptor: TlsAcceptor, connector: TlsConnector, protocol: &'static [u8] },
     /// None: development on loopback.
     Plaintext,
 }
@@ -45,88 +70,123 @@ pub(crate) struct Protected {
 }
 
 impl Protected {
+    /// Which node the other side has proven to be; nothing in plaintext.
+    pub(crate) fn peer(&self) -> Result<Option<PeerId>, PeerFault> {
+        self.certificate.as_ref().map(node_of).transpose()
+    }
+
     /// Checks that the other side is who it says.
     pub(crate) fn is(&self, peer: PeerId) -> Result<(), PeerFault> {
-        match &self.certificate {
-            Some(certificate) => check_name(certificate, peer),
-            None => Ok(()),
+        match self.peer()? {
+            Some(proven) if proven != peer => Err(PeerFault::WrongIdentity),
+            Some(_) | None => Ok(()),
         }
     }
 }
 
-fn check_name(certificate: &CertificateDer<'_>, peer: PeerId) -> Result<(), PeerFault> {
-    let parsed = ParsedCertificate::try_from(certificate).map_err(|_| PeerFault::WrongIdentity)?;
-    verify_server_name(&parsed, &name_of(peer)?).map_err(|_| PeerFault::WrongIdentity)
+/// The one node that a certificate is for. One for several would let a node be another.
+fn node_of(certificate: &CertificateDer<'_>) -> Result<PeerId, PeerFault> {
+    let parsed = EndEntityCert::try_from(certificate).map_err(|_| PeerFault::WrongIdentity)?;
+    let mut nodes = parsed.valid_dns_names().filter_map(PeerId::from_certificate_name);
+    match (nodes.next(), nodes.next()) {
+        (Some(node), None) => Ok(node),
+        (None, _) | (Some(_), Some(_)) => Err(PeerFault::WrongIdentity),
+    }
 }
 
-fn name_of(peer: PeerId) -> Result<ServerName<'static>, PeerFault> {
-    ServerName::try_from(peer.certificate_name()).map_err(|_| PeerFault::WrongIdentity)
+fn check_name(certificate: &CertificateDer<'_>, name: &str) -> Result<(), PeerFault> {
+    let parsed = ParsedCertificate::try_from(certificate).map_err(|_| PeerFault::WrongIdentity)?;
+    verify_server_name(&parsed, &server_name(name)?).map_err(|_| PeerFault::WrongIdentity)
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, PeerFault> {
+    ServerName::try_from(name.to_owned()).map_err(|_| PeerFault::WrongIdentity)
 }
 
 impl Protection {
     pub(crate) fn new(
         security: &PeerSecurity,
-        own: PeerId,
+        own: Own,
+        protocol: &'static [u8],
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, PeerStartError> {
         match security {
             PeerSecurity::InsecureDevelopment => Ok(Self::Plaintext),
-            PeerSecurity::MutualTls(files) => mutual(files, own, clock),
+            PeerSecurity::MutualTls(files) => mutual(files, own, protocol, clock),
         }
+    }
+
+    /// Makes a fresh connection ready; without protection it must be within this machine.
+    pub(crate) fn prepare(&self, stream: &TcpStream, other: SocketAddr) -> Result<(), PeerFault> {
+        if matches!(self, Self::Plaintext) && !other.ip().is_loopback() {
+            return Err(PeerFault::NotLoopback);
+        }
+        stream.set_nodelay(true).map_err(|_| PeerFault::Closed)
     }
 
     /// Protects a connection that somebody opened to us.
     pub(crate) async fn accept(&self, stream: TcpStream) -> Result<Protected, PeerFault> {
         match self {
             Self::Plaintext => Ok(plain(stream)),
-            Self::Tls { acceptor, .. } => {
+            Self::Tls { acceptor, protocol, .. } => {
                 let stream = acceptor.accept(stream).await.map_err(|e| PeerFault::of_io(&e))?;
                 let (_, session) = stream.get_ref();
-                let certificate = first(session.peer_certificates());
                 let secret = session.export_keying_material([0; 32], SECRET_LABEL, None);
-                protected(Box::new(stream), certificate, secret.ok())
+                let proof = proof(session, protocol, secret.ok())?;
+                Ok(Protected::new(Box::new(stream), proof))
             }
         }
     }
 
-    /// Protects a connection that we opened to a peer, and checks that it is that peer.
+    /// Protects a connection that we opened, and checks that the other side has this name.
     pub(crate) async fn connect(
         &self,
         stream: TcpStream,
-        peer: PeerId,
+        name: &str,
     ) -> Result<Protected, PeerFault> {
         match self {
             Self::Plaintext => Ok(plain(stream)),
-            Self::Tls { connector, .. } => {
-                let connecting = connector.connect(name_of(peer)?, stream);
+            Self::Tls { connector, protocol, .. } => {
+                let connecting = connector.connect(server_name(name)?, stream);
                 let stream = connecting.await.map_err(|e| PeerFault::of_io(&e))?;
                 let (_, session) = stream.get_ref();
-                let certificate = first(session.peer_certificates());
                 let secret = session.export_keying_material([0; 32], SECRET_LABEL, None);
-                protected(Box::new(stream), certificate, secret.ok())
+                let proof = proof(session, protocol, secret.ok())?;
+                Ok(Protected::new(Box::new(stream), proof))
             }
         }
     }
-}
-
-fn first(chain: Option<&[CertificateDer<'static>]>) -> Option<CertificateDer<'static>> {
-    chain.and_then(|chain| chain.first()).cloned()
 }
 
 fn plain(stream: TcpStream) -> Protected {
     Protected { stream: Box::new(stream), secret: [0; 32], certificate: None }
 }
 
-fn protected(
-    stream: Box<dyn Duplex>,
-    certificate: Option<CertificateDer<'static>>,
-    secret: Option<[u8; 32]>,
-) -> Result<Protected, PeerFault> {
-    if certificate.is_none() {
-        return Err(PeerFault::NoCertificate);
+/// What a handshake showed.
+struct Proof {
+    secret: [u8; 32],
+    certificate: CertificateDer<'static>,
+}
+
+impl Protected {
+    fn new(stream: Box<dyn Duplex>, proof: Proof) -> Self {
+        Self { stream, secret: proof.secret, certificate: Some(proof.certificate) }
     }
+}
+
+fn proof(
+    session: &CommonState,
+    protocol: &[u8],
+    secret: Option<[u8; 32]>,
+) -> Result<Proof, PeerFault> {
+    // A client that names no protocol is let through by the handshake.
+    if session.alpn_protocol() != Some(protocol) {
+        return Err(PeerFault::OtherNetwork);
+    }
+    let chain = session.peer_certificates();
+    let certificate = chain.and_then(|chain| chain.first()).ok_or(PeerFault::NoCertificate)?;
     let secret = secret.ok_or(PeerFault::TlsFailed)?;
-    Ok(Protected { stream, secret, certificate })
+    Ok(Proof { secret, certificate: certificate.clone() })
 }
 
 /// Certificates are judged by the clock of the node.
@@ -147,7 +207,8 @@ impl TimeProvider for CertificateClock {
 
 fn mutual(
     files: &TlsFiles,
-    own: PeerId,
+    own: Own,
+    protocol: &'static [u8],
     clock: &Arc<dyn Clock>,
 ) -> Result<Protection, PeerStartError> {
     let failed = |what: &'static str| {
@@ -160,9 +221,8 @@ fn mutual(
     let chain = certificates(&files.certificate_chain_pem, "the certificate of the node")?;
     let key = PrivateKeyDer::from_pem_slice(files.private_key_pem.as_bytes())
         .map_err(|_| PeerStartError::Certificates("the private key cannot be read".to_owned()))?;
-    let leaf = chain.first().filter(|leaf| check_name(leaf, own).is_ok());
-    if leaf.is_none() {
-        let text = format!("the certificate of the node is not for {}", own.certificate_name());
+    if !chain.first().is_some_and(|leaf| own.is_named_in(leaf)) {
+        let text = format!("the certificate is not for {} alone", own.certificate_name());
         return Err(PeerStartError::Certificates(text));
     }
     let clock = Arc::new(CertificateClock(Arc::clone(clock)));
@@ -176,11 +236,13 @@ fn mutual(
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain.clone(), key.clone_key())
         .map_err(|error| failed("the certificate of the node")(&error))?;
-    server.alpn_protocols = vec![PROTOCOL.to_vec()];
+    server.alpn_protocols = vec![protocol.to_vec()];
     server.send_tls13_tickets = 0;
     server.session_storage = Arc::new(NoServerSessionStorage {});
-    let connector = client(provider, clock, roots, (chain, key))?;
-    Ok(Protection::Tls { acceptor: TlsAcceptor::from(Arc::new(server)), connector })
+    let mut client = client(provider, clock, roots, (chain, key))?;
+    client.alpn_protocols = vec![protocol.to_vec()];
+    let connector = TlsConnector::from(Arc::new(client));
+    Ok(Protection::Tls { acceptor: TlsAcceptor::from(Arc::new(server)), connector, protocol })
 }
 
 fn client(
@@ -188,7 +250,7 @@ fn client(
     clock: Arc<CertificateClock>,
     roots: Arc<RootCertStore>,
     (chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>),
-) -> Result<TlsConnector, PeerStartError> {
+) -> Result<ClientConfig, PeerStartError> {
     let failed = |error| PeerStartError::Certificates(format!("as a client: {error}"));
     let mut client = ClientConfig::builder_with_details(provider, clock)
         .with_protocol_versions(&[&version::TLS13])
@@ -196,9 +258,8 @@ fn client(
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)
         .map_err(failed)?;
-    client.alpn_protocols = vec![PROTOCOL.to_vec()];
     client.resumption = Resumption::disabled();
-    Ok(TlsConnector::from(Arc::new(client)))
+    Ok(client)
 }
 
 fn roots(files: &TlsFiles) -> Result<RootCertStore, PeerStartError> {

@@ -10,5 +10,6 @@ mod overload;
 mod peer;
 mod python;
 mod schema;
+mod secured;
 mod subscriptions;
 mod world;

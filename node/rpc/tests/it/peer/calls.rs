@@ -2,7 +2,9 @@
 
 use super::world::{Authority, LONG, Node, config, connect, pair, soon, until};
 use futures::future::join_all;
-use node_rpc::peer::{CallOutcome, PeerError, PeerFault, PeerId, PeerLimits, PeerState};
+use node_rpc::peer::{
+    CallOutcome, PeerConfig, PeerError, PeerFault, PeerId, PeerLimits, PeerState,
+};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +102,7 @@ async fn bytes_in_flight_are_bounded_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_fails_or_refuses_is_a_negative_reply_and_hurts_nobody_else() {
-    let (one, two) = pair(PeerLimits::default()).await;
+    let (one, two) = pair(PeerLimits { message_bytes_max: 4 << 20, ..PeerLimits::default() }).await;
     let other = one.network.call(two.id, b"wait", LONG);
     let cases: [(&[u8], PeerError, CallOutcome); 6] = [
         (b"panic-now", PeerError::HandlerFailed, CallOutcome::Unknown),
@@ -121,13 +123,102 @@ async fn a_handler_that_fails_or_refuses_is_a_negative_reply_and_hurts_nobody_el
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_messages_pass_and_empty_ones_too() {
+async fn messages_of_any_size_pass_and_keep_their_order() {
     let (one, two) = pair(PeerLimits::default()).await;
-    for bytes in [0, 1, 64 * 1024, 4 << 20] {
-        let request = vec![b'x'; bytes];
-        let answer = soon(one.network.call(two.id, &request, LONG)).await.unwrap();
-        assert!(answer == request, "{bytes} bytes came back changed");
+    let sizes = [0, 1, 65_471, 65_472, 65_473, 64 * 1024, 4 << 20, 24 << 20, 130_944, 5];
+    let requests: Vec<Vec<u8>> = sizes
+        .iter()
+        .enumerate()
+        .map(|(number, bytes)| {
+            let mut request = format!("n {number:030}").into_bytes();
+            request.resize(bytes + 32, 0);
+            for (at, byte) in request.iter_mut().enumerate().skip(32) {
+                *byte = u8::try_from(at % 251).unwrap();
+            }
+            request
+        })
+        .collect();
+    let calls: Vec<_> =
+        requests.iter().map(|request| one.network.call(two.id, request, LONG)).collect();
+    for (answer, request) in soon(join_all(calls)).await.into_iter().zip(&requests) {
+        assert!(answer.unwrap() == *request, "{} bytes came back changed", request.len());
     }
+    assert_eq!(*two.echo.seen.lock().unwrap(), (0..10).collect::<Vec<u64>>());
+    assert_eq!((one.counter("sessions_ended"), two.counter("handlers_failed")), (0, 0));
+}
+
+/// A request that the handler answers with itself once its gate opens.
+fn held(bytes: usize) -> Vec<u8> {
+    let mut request = b"wait ".to_vec();
+    request.resize(bytes, b'x');
+    request
+}
+
+/// Three nodes, the first of them with limits.
+async fn three(limits: PeerLimits) -> [Node; 3] {
+    let authority = Authority::new();
+    let node = |id, limits| Node::start(PeerConfig { limits, ..config(id, authority.files(id)) });
+    let usual = PeerLimits::default();
+    let nodes = [node(1, limits).await, node(2, usual).await, node(3, usual).await];
+    connect(&[&nodes[0], &nodes[1], &nodes[2]]).await;
+    nodes
+}
+
+fn small(bytes_total: u32) -> PeerLimits {
+    PeerLimits {
+        bytes_in_flight_max: bytes_total,
+        bytes_in_flight_total_max: u64::from(bytes_total),
+        message_bytes_max: bytes_total,
+        reply_bytes_waiting_max: bytes_total,
+        reply_bytes_waiting_total_max: u64::from(bytes_total),
+        ..PeerLimits::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_in_flight_to_all_peers_together_are_bounded_lim_1() {
+    let [one, two, three] = three(small(300_000)).await;
+    let first = one.network.call(two.id, &held(200_000), LONG);
+    let error = one.network.call(three.id, &held(200_000), LONG).await.unwrap_err();
+    assert!(matches!(error, PeerError::Overloaded { .. }), "{error}");
+    assert!(one.network.call(three.id, &[b'x'; 100_000], LONG).await.is_ok());
+    two.echo.gate.add_permits(1);
+    assert!(soon(first).await.is_ok());
+    three.echo.gate.add_permits(1);
+    assert!(soon(one.network.call(three.id, &held(200_000), LONG)).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_in_work_for_all_peers_together_are_bounded_lim_1() {
+    let limits = PeerLimits { requests_in_work_total_max: 2, ..small(300_000) };
+    let [one, two, three] = three(limits).await;
+    let large = two.network.call(one.id, &held(200_000), LONG);
+    until("the first is in work", || one.requests_in_work() == 1).await;
+    // In parts: the parts of what is refused are dropped, and the session goes on.
+    let error = three.network.call(one.id, &held(200_000), LONG).await.unwrap_err();
+    assert!(matches!(error, PeerError::Overloaded { .. }), "{error}");
+    let second = three.network.call(one.id, b"wait", LONG);
+    until("the second is in work", || one.requests_in_work() == 2).await;
+    let error = two.network.call(one.id, b"hello", LONG).await.unwrap_err();
+    assert!(matches!(error, PeerError::Overloaded { .. }), "{error}");
+    one.echo.gate.add_permits(2);
+    assert!(soon(large).await.is_ok() && soon(second).await.is_ok());
+    until("all places are back", || one.requests_in_work() == 0).await;
+    assert_eq!(soon(two.network.call(one.id, b"hello", LONG)).await, Ok(b"hello".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_takes_are_bounded_lim_1() {
+    let (one, two) = pair(small(300_000)).await;
+    two.echo.gate.add_permits(2);
+    // Nobody polls these two: the first answer waits, for the second there is no room.
+    let first = one.network.call(two.id, &held(100_000), LONG);
+    until("answered", || two.counter("requests") == 1 && one.in_flight_to(two.id) == 0).await;
+    let second = one.network.call(two.id, &held(250_000), LONG);
+    until("refused", || one.counter("answers_refused") == 1).await;
+    assert!(soon(first).await.is_ok());
+    assert_eq!(soon(second).await, Err(PeerError::ReplyRefused));
+    assert!(soon(one.network.call(two.id, &[b'x'; 250_000], LONG)).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,9 @@
 //! Connections that are cut, clogged, replaced and taken away, within one process.
 
 use super::lines::Line;
-use super::world::{Authority, LONG, Node, config, connect, introduce, pair, soon, until};
+use super::world::{
+    Authority, LONG, Node, SWOLLEN_BYTES, config, connect, introduce, pair, soon, until,
+};
 use futures::future::join_all;
 use node_rpc::peer::{
     CallOutcome, PeerConfig, PeerError, PeerFault, PeerHandler, PeerId, PeerLimits, PeerNetwork,
@@ -11,9 +13,17 @@ use std::sync::Arc;
 
 /// Two nodes whose only way to each other is a line: the address of neither is known otherwise.
 async fn pair_with_line() -> (Node, Node, Line) {
+    pair_with_line_and(|_config| ()).await
+}
+
+async fn pair_with_line_and(change: fn(&mut PeerConfig)) -> (Node, Node, Line) {
     let authority = Authority::new();
-    let one = Node::start(config(1, authority.files(1))).await;
-    let two = Node::start(config(2, authority.files(2))).await;
+    let node = |id| {
+        let mut config = config(id, authority.files(id));
+        change(&mut config);
+        Node::start(config)
+    };
+    let (one, two) = (node(1).await, node(2).await);
     let line = Line::to(two.network.address()).await;
     one.network.set_peers(&[(two.id, line.address.to_string())].into());
     // Nobody answers there, so that every connection goes over the line.
@@ -60,6 +70,28 @@ async fn silence_is_death_on_both_sides() {
     line.clear();
     line.cut();
     until("back", || one.is_connected_to(two.id) && two.is_connected_to(one.id)).await;
+    assert_eq!(soon(one.network.call(two.id, b"hello", LONG)).await, Ok(b"hello".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_to_a_peer_that_does_not_read_are_bounded_lim_1() {
+    let (one, two, line) = pair_with_line_and(|config| {
+        let bytes_max = u32::try_from(SWOLLEN_BYTES).unwrap();
+        config.limits.message_bytes_max = bytes_max;
+        config.limits.reply_bytes_waiting_max = bytes_max + 1;
+        config.times.dead_after_ms = 60_000;
+    })
+    .await;
+    let calls: Vec<_> = (0..2).map(|_| one.network.call(two.id, b"swell", LONG)).collect();
+    until("two works on both", || two.requests_in_work() == 2).await;
+    line.clog();
+    two.echo.gate.add_permits(2);
+    until("one reply has no room", || two.counter("replies_refused") == 1).await;
+    line.clear();
+    let (answers, refused): (Vec<_>, Vec<_>) =
+        soon(join_all(calls)).await.into_iter().partition(Result::is_ok);
+    assert_eq!(refused, [Err(PeerError::ReplyRefused)]);
+    assert!(answers[0].as_ref().unwrap() == &vec![7; SWOLLEN_BYTES]);
     assert_eq!(soon(one.network.call(two.id, b"hello", LONG)).await, Ok(b"hello".to_vec()));
 }
 

@@ -7,5 +7,5 @@ mod faults;
 mod lines;
 mod logs;
 mod processes;
-mod strangers;
-mod world;
+pub(crate) mod strangers;
+pub(crate) mod world;

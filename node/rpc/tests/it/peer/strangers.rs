@@ -19,6 +19,15 @@ async fn shake_hands(
     trusted: &TlsFiles,
     shown: Option<&TlsFiles>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    shake_hands_as(address, (trusted, shown), ("medulla-node-1", Some("medulla-peer/1"))).await
+}
+
+/// The same, for a server of this name and a protocol inside TLS.
+pub(crate) async fn shake_hands_as(
+    address: SocketAddr,
+    (trusted, shown): (&TlsFiles, Option<&TlsFiles>),
+    (name, protocol): (&'static str, Option<&str>),
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let authority = CertificateDer::from_pem_slice(trusted.authorities_pem.as_bytes()).unwrap();
     roots.add(authority).unwrap();
@@ -35,9 +44,9 @@ async fn shake_hands(
             builder.with_client_auth_cert(chain, key).unwrap()
         }
     };
-    config.alpn_protocols = vec![b"medulla-peer/1".to_vec()];
+    config.alpn_protocols = protocol.iter().map(|name| name.as_bytes().to_vec()).collect();
     let stream = TcpStream::connect(address).await?;
-    let name = ServerName::try_from("medulla-node-1").unwrap();
+    let name = ServerName::try_from(name).unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
@@ -69,7 +78,7 @@ async fn lonely(authority: &Authority) -> Node {
 }
 
 /// Waits until the other side has closed.
-async fn closed(stream: &mut (impl AsyncReadExt + Unpin)) {
+pub(crate) async fn closed(stream: &mut (impl AsyncReadExt + Unpin)) {
     let mut bytes = [0; 1_024];
     soon(async { while let Ok(1..) = stream.read(&mut bytes).await {} }).await;
 }
@@ -90,6 +99,9 @@ async fn certificates_of_strangers_are_refused() {
         (Some(authority.files_until(2, 2002)), "expired"),
         // A node of this cluster that says it is another.
         (Some(authority.files(3)), "wrong_identity"),
+        // A certificate with which a node could be two, and one of no node.
+        (Some(authority.files_for(&["medulla-node-2", "medulla-node-3"], 2099)), "wrong_identity"),
+        (Some(authority.files_for(&["medulla-store"], 2099)), "wrong_identity"),
     ];
     for (shown, fault) in cases {
         let node = lonely(&authority).await;
@@ -125,6 +137,22 @@ async fn a_greeting_for_somebody_else_is_refused() {
     stream.write_all(&offer(2, 5)).await.unwrap();
     closed(&mut stream).await;
     counted(&node, "other_network").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_for_another_protocol_or_for_none_is_refused() {
+    let authority = Authority::new();
+    let files = authority.files(2);
+    for (protocol, fault) in [(None, "other_network"), (Some("medulla-raft/1"), "tls_failed")] {
+        let node = lonely(&authority).await;
+        let certificates = (&files, Some(&files));
+        let target = ("medulla-node-1", protocol);
+        if let Ok(mut stream) = shake_hands_as(node.network.address(), certificates, target).await {
+            drop(stream.write_all(&offer(2, 1)).await);
+            closed(&mut stream).await;
+        }
+        counted(&node, fault).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,14 +208,23 @@ async fn who_is_slow_is_closed_and_keeps_nobody_else_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_strangers_than_places_are_closed_at_once() {
+async fn of_more_strangers_than_places_the_oldest_go_and_a_peer_gets_in() {
     let authority = Authority::new();
-    let node = lonely(&authority).await;
+    let mut patient = config(1, authority.files(1));
+    patient.limits = PeerLimits { handshakes_max: 4, ..patient.limits };
+    // So long that only making room can let anybody in.
+    patient.times.handshake_ms_max = 60_000;
+    let node = Node::start(patient).await;
+    node.network.set_peers(&[(PeerId::new(2), "127.0.0.1:1".to_owned())].into());
     let mut crowd = Vec::new();
     for _ in 0..6 {
         crowd.push(TcpStream::connect(node.network.address()).await.unwrap());
     }
     until("two had no room", || node.counter("fault_no_room") == 2).await;
+    let two = Node::start(config(2, authority.files(2))).await;
+    two.network.set_peers(&[(node.id, node.network.address().to_string())].into());
+    until("the peer is in", || two.is_connected_to(node.id)).await;
+    assert_eq!(node.counter("fault_timeout"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,28 +14,36 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Longer than anything here takes on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A deadline that is not the point of a test.
-pub(super) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// Bytes of an answer that no socket takes at once.
+pub(crate) const SWOLLEN_BYTES: usize = 24 << 20;
 
 /// An authority of certificates.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub(super) fn files(&self, id: u64) -> TlsFiles {
+    pub(crate) fn files(&self, id: u64) -> TlsFiles {
         self.files_until(id, 2099)
     }
 
     /// Files of a node whose certificate ends with the beginning of a year.
-    pub(super) fn files_until(&self, id: u64, year: i32) -> TlsFiles {
-        let name = PeerId::new(id).certificate_name();
-        let mut params = CertificateParams::new(vec![name]).unwrap();
+    pub(crate) fn files_until(&self, id: u64, year: i32) -> TlsFiles {
+        self.files_for(&[&PeerId::new(id).certificate_name()], year)
+    }
+
+    /// Files for these names.
+    pub(crate) fn files_for(&self, names: &[&str], year: i32) -> TlsFiles {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().unwrap();
@@ -48,7 +56,7 @@ impl Authority {
     }
 }
 
-pub(super) fn config(id: u64, files: TlsFiles) -> PeerConfig {
+pub(crate) fn config(id: u64, files: TlsFiles) -> PeerConfig {
     PeerConfig {
         id: PeerId::new(id),
         network: "test".to_owned(),
@@ -62,15 +70,15 @@ pub(super) fn config(id: u64, files: TlsFiles) -> PeerConfig {
 }
 
 /// Does what the first word of a request says, and gives the request back.
-pub(super) struct Echo {
+pub(crate) struct Echo {
     /// Numbers of requests in the order in which they came.
-    pub(super) seen: Mutex<Vec<u64>>,
+    pub(crate) seen: Mutex<Vec<u64>>,
     /// Requests that say `wait` take one of these before they answer.
-    pub(super) gate: Arc<Semaphore>,
+    pub(crate) gate: Arc<Semaphore>,
 }
 
 impl Echo {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { seen: Mutex::default(), gate: Arc::new(Semaphore::new(0)) })
     }
 }
@@ -95,6 +103,11 @@ impl PeerHandler for Echo {
             "nonsense" => async { Err(HandlerRefusal::Malformed) }.boxed(),
             "who" => async move { Ok(from.to_string().into_bytes()) }.boxed(),
             "grow" => async { Ok(vec![0; 5 << 20]) }.boxed(),
+            "swell" => async move {
+                gate.acquire().await.unwrap().forget();
+                Ok(vec![7; SWOLLEN_BYTES])
+            }
+            .boxed(),
             "never" => std::future::pending().boxed(),
             "wait" => async move {
                 gate.acquire().await.unwrap().forget();
@@ -107,37 +120,42 @@ impl PeerHandler for Echo {
 }
 
 /// A network with its handler.
-pub(super) struct Node {
-    pub(super) network: PeerNetwork,
-    pub(super) echo: Arc<Echo>,
-    pub(super) id: PeerId,
+pub(crate) struct Node {
+    pub(crate) network: PeerNetwork,
+    pub(crate) echo: Arc<Echo>,
+    pub(crate) id: PeerId,
 }
 
 impl Node {
-    pub(super) async fn start(config: PeerConfig) -> Self {
+    pub(crate) async fn start(config: PeerConfig) -> Self {
         let echo = Echo::new();
         let id = config.id;
         let network = PeerNetwork::start(config, echo.clone()).await.unwrap();
         Self { network, echo, id }
     }
 
-    pub(super) fn state_of(&self, peer: PeerId) -> PeerState {
+    pub(crate) fn state_of(&self, peer: PeerId) -> PeerState {
         let status = self.network.peers().into_iter().find(|status| status.peer == peer);
         status.unwrap().state
     }
 
-    pub(super) fn is_connected_to(&self, peer: PeerId) -> bool {
+    pub(crate) fn is_connected_to(&self, peer: PeerId) -> bool {
         matches!(self.state_of(peer), PeerState::Connected { .. })
     }
 
-    pub(super) fn in_flight_to(&self, peer: PeerId) -> usize {
+    pub(crate) fn in_flight_to(&self, peer: PeerId) -> usize {
         match self.state_of(peer) {
             PeerState::Connected { calls_in_flight, .. } => calls_in_flight,
             PeerState::Disconnected { .. } => 0,
         }
     }
 
-    pub(super) fn counter(&self, name: &str) -> u64 {
+    /// Requests of all peers that are worked on here.
+    pub(crate) fn requests_in_work(&self) -> u32 {
+        self.network.peers().iter().map(|status| status.requests_in_work).sum()
+    }
+
+    pub(crate) fn counter(&self, name: &str) -> u64 {
         let name = format!("medulla_peer_{name}_total");
         let all = (self.network.metrics())();
         all.into_iter().find(|(known, _)| *known == name).unwrap().1
@@ -145,7 +163,7 @@ impl Node {
 }
 
 /// Waits until something holds.
-pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let mut looks = tokio::time::interval(Duration::from_millis(5));
     let waiting = async {
         while !holds() {
@@ -156,12 +174,12 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Waits for a future, but not for ever.
-pub(super) async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
 }
 
 /// Tells each node of all others, and waits until they are connected.
-pub(super) async fn connect(nodes: &[&Node]) {
+pub(crate) async fn connect(nodes: &[&Node]) {
     introduce(nodes);
     for node in nodes {
         for peer in nodes.iter().filter(|peer| peer.id != node.id) {
@@ -170,7 +188,7 @@ pub(super) async fn connect(nodes: &[&Node]) {
     }
 }
 
-pub(super) fn introduce(nodes: &[&Node]) {
+pub(crate) fn introduce(nodes: &[&Node]) {
     let address = |node: &&Node| (node.id, node.network.address().to_string());
     let peers: BTreeMap<PeerId, String> = nodes.iter().map(address).collect();
     for node in nodes {
@@ -179,7 +197,7 @@ pub(super) fn introduce(nodes: &[&Node]) {
 }
 
 /// Two connected nodes, 1 and 2, with limits.
-pub(super) async fn pair(limits: PeerLimits) -> (Node, Node) {
+pub(crate) async fn pair(limits: PeerLimits) -> (Node, Node) {
     let authority = Authority::new();
     let node = |id| Node::start(PeerConfig { limits, ..config(id, authority.files(id)) });
     let (one, two) = (node(1).await, node(2).await);
