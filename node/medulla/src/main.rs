@@ -16,7 +16,6 @@ use commands::{
     alert, audit, bench, cluster, device, doctor, facility, patient, quarantine, query, store,
 };
 use failure::Failure;
-use node_rpc::peer::may_be_logged;
 use screen::Screen;
 use std::io::IsTerminal;
 use std::process::ExitCode;
