@@ -5,7 +5,7 @@ use crate::cluster::{ClusterConfig, ClusterError, Member, MemberParts, load_or_m
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::signing_key;
-use crate::store::OpenStore;
+use crate::store::{Client, OpenStore};
 use actors_audit::HeadSigner;
 use actors_runtime::{Runtime, RuntimeParts};
 use consensus_control::{Feature, NodeSpec, PublicKey};
@@ -111,7 +111,10 @@ impl Foundation {
         disk.create_dir(&config.data)?;
         // A store of its own comes first: it has the lock of the data directory.
         let alone = match &config.cluster {
-            None => Some(OpenStore::open(environment, config, &config.runtime.node).await?),
+            None => {
+                let client = Client { name: &config.runtime.node, node: None };
+                Some(OpenStore::open(environment, config, client).await?)
+            }
             Some(_) => None,
         };
         let signer = signing_key::load_or_create(disk, &*environment.rng, &config.data)?;
@@ -124,12 +127,13 @@ impl Foundation {
                 let identity = load_or_make(outside, &config.data, cluster, &spec).await?;
                 runtime_config.node = identity.store_name();
                 runtime_config.opens_all_shards = false;
-                let client = identity.client_name();
+                let (name, node) = (identity.client_name(), Some(identity.node()));
                 part = Some((cluster, identity, spec));
-                OpenStore::open(environment, config, &client).await?
+                let client = Client { name: &name, node };
+                OpenStore::open(environment, config, client).await?
             }
             (Some(store), _) => store,
-            (None, None) => OpenStore::open(environment, config, &config.runtime.node).await?,
+            (None, None) => return Err(ClusterError::NotConfigured.into()),
         };
         let anchors = Arc::new(AnchorWriter::open(disk, &config.data)?);
         let parts = RuntimeParts {
@@ -370,7 +374,7 @@ impl Node {
         if let Some(member) = self.member {
             member.stop().await;
         }
-        self.store.close();
+        self.store.close().await;
         closed && drained
     }
 }

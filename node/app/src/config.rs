@@ -17,6 +17,13 @@ pub enum StoreConfig {
         /// `host:port`.
         address: String,
     },
+    /// In a FoundationDB cluster.
+    Fdb {
+        /// Its cluster file; `None`: the client's own.
+        cluster_file: Option<PathBuf>,
+        /// The store's name there.
+        prefix: String,
+    },
 }
 
 /// What a node is told when it starts.

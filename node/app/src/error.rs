@@ -4,6 +4,7 @@ use crate::cluster::ClusterError;
 use actors_runtime::SubmitError;
 use node_env::DiskError;
 use node_store_embedded::OpenError;
+use node_store_fdb::FdbError;
 use node_store_remote::{ConnectError, IncarnationError};
 use schema_types::error_code::ErrorCode;
 
@@ -36,6 +37,9 @@ pub enum NodeError {
     /// The served store is not there, or does not want this node.
     #[error(transparent)]
     RemoteStore(#[from] ConnectError),
+    /// FoundationDB cannot be used.
+    #[error(transparent)]
+    Fdb(#[from] FdbError),
     /// The file that counts the starts of this node cannot be used.
     #[error(transparent)]
     Starts(#[from] IncarnationError),
@@ -58,6 +62,7 @@ impl NodeError {
             Self::AddressInUse { .. } => ErrorCode::AddressInUse,
             Self::Listen { .. } => ErrorCode::BadRequest,
             Self::RemoteStore(_) => ErrorCode::StoreStopped,
+            Self::Fdb(error) => fdb_code(error),
             Self::Starts(IncarnationError::Disk(error)) => disk_code(error),
             Self::Cluster(error) => error.code(),
             Self::SigningKey | Self::Starts(IncarnationError::Damaged { .. }) => {
@@ -76,6 +81,17 @@ const fn open_code(error: &OpenError) -> ErrorCode {
         OpenError::Disk(_) | OpenError::Stopped { .. } | OpenError::Spawn(_) => {
             ErrorCode::StoreStopped
         }
+    }
+}
+
+const fn fdb_code(error: &FdbError) -> ErrorCode {
+    match error {
+        FdbError::NotBuilt
+        | FdbError::ClientLibraryMissing { .. }
+        | FdbError::ClientLibraryTooOld { .. } => ErrorCode::NotAvailable,
+        FdbError::Config { .. } | FdbError::Client { .. } => ErrorCode::BadRequest,
+        FdbError::NetworkStopped | FdbError::Unreachable { .. } => ErrorCode::StoreStopped,
+        FdbError::Foreign { .. } => ErrorCode::DataDamaged,
     }
 }
 

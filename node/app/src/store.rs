@@ -1,13 +1,21 @@
 //! The store under a node: its own, or one that a process serves to several nodes.
 
 use crate::assemble::Environment;
+use crate::cluster::ClusterError;
 use crate::config::{NodeConfig, StoreConfig};
 use crate::error::NodeError;
 use crate::offline::STORE_FOLDER;
 use actors_store::Store;
 use node_env::DirectoryLock;
+use node_rpc::peer::{PeerId, PeerSecurity, PeerStartError};
+use node_rpc::secured::{SecuredConfig, StoreConnector};
 use node_store_embedded::{EmbeddedStore, Options, Stats};
-use node_store_remote::{ClientConfig, ClientId, ClientIdentity, RemoteStore, next_incarnation};
+use node_store_fdb::{FdbConfig, FdbStats, FdbStore};
+use node_store_remote::{
+    ClientConfig, ClientId, ClientIdentity, Connector, RemoteStore, TcpConnector, next_incarnation,
+};
+use schema_types::cluster::NodeId;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The folder of a data directory whose lock a node holds that has no store of its own.
@@ -21,20 +29,45 @@ pub(crate) enum OpenStore {
         /// One process at a time is this client.
         _lock: Box<dyn DirectoryLock>,
     },
+    Fdb {
+        store: Arc<FdbStore>,
+        /// One process at a time runs from the data directory.
+        _lock: Box<dyn DirectoryLock>,
+    },
+}
+
+/// As whom a node uses a store that is served.
+pub(crate) struct Client<'a> {
+    /// Never the name of a node with another disk.
+    pub(crate) name: &'a str,
+    /// The node's id in its cluster, for its certificate.
+    pub(crate) node: Option<NodeId>,
 }
 
 impl OpenStore {
-    /// Opens the store of a configuration. `client` names the node to a served store; it must
-    /// never be the name of a node with another disk.
+    /// Opens the store of a configuration.
     pub(crate) async fn open(
         environment: &Environment,
         config: &NodeConfig,
-        client: &str,
+        client: Client<'_>,
     ) -> Result<Self, NodeError> {
         environment.disk.create_dir(&config.data)?;
         match &config.store {
             StoreConfig::Embedded => Ok(Self::Embedded(embedded(environment, config)?)),
             StoreConfig::Remote { address } => remote(environment, config, (address, client)).await,
+            StoreConfig::Fdb { cluster_file, prefix } => {
+                let wanted = FdbConfig {
+                    cluster_file: cluster_file.clone(),
+                    prefix: prefix.clone(),
+                    ..FdbConfig::default()
+                };
+                let outside = node_store_fdb::Environment {
+                    clock: Arc::clone(&environment.clock),
+                    rng: Arc::clone(&environment.rng),
+                };
+                let (_folder, lock) = lock(environment, config)?;
+                Ok(Self::Fdb { store: FdbStore::open(wanted, outside).await?, _lock: lock })
+            }
         }
     }
 
@@ -42,6 +75,7 @@ impl OpenStore {
         match self {
             Self::Embedded(store) => Arc::clone(store) as Arc<dyn Store>,
             Self::Remote { store, .. } => Arc::clone(store) as Arc<dyn Store>,
+            Self::Fdb { store, .. } => Arc::clone(store) as Arc<dyn Store>,
         }
     }
 
@@ -49,7 +83,7 @@ impl OpenStore {
     pub(crate) fn stats(&self) -> Option<Stats> {
         match self {
             Self::Embedded(store) => Some(store.stats()),
-            Self::Remote { .. } => None,
+            Self::Remote { .. } | Self::Fdb { .. } => None,
         }
     }
 
@@ -69,14 +103,33 @@ impl OpenStore {
                     ]
                 })
             }
+            Self::Fdb { store, .. } => {
+                let store = Arc::clone(store);
+                Box::new(move || fdb_metrics(&store.stats()))
+            }
         }
     }
 
-    pub(crate) fn close(&self) {
-        if let Self::Embedded(store) = self {
-            store.close();
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Embedded(store) => store.close(),
+            Self::Fdb { store, .. } => store.close().await,
+            // It closes when it is dropped.
+            Self::Remote { .. } => {}
         }
     }
+}
+
+fn fdb_metrics(stats: &FdbStats) -> Vec<(&'static str, u64)> {
+    vec![
+        ("medulla_store_commits_total", stats.commits),
+        ("medulla_store_conflicts_total", stats.conflicts),
+        ("medulla_store_retries_total", stats.retries),
+        ("medulla_store_read_versions_total", stats.read_versions),
+        ("medulla_store_reads_total", stats.reads),
+        ("medulla_store_unknown_total", stats.unknown),
+        ("medulla_store_unknown_answered_total", stats.unknown_answered),
+    ]
 }
 
 fn embedded_metrics(stats: Stats) -> Vec<(&'static str, u64)> {
@@ -108,19 +161,44 @@ fn embedded(
     Ok(Arc::new(EmbeddedStore::open(outside, &options)?))
 }
 
-async fn remote(
+fn lock(
     environment: &Environment,
     config: &NodeConfig,
-    (address, client): (&str, &str),
-) -> Result<OpenStore, NodeError> {
+) -> Result<(PathBuf, Box<dyn DirectoryLock>), NodeError> {
     let folder = config.data.join(LOCK_FOLDER);
     environment.disk.create_dir(&folder)?;
     let lock = environment.disk.lock_dir(&folder)?;
+    Ok((folder, lock))
+}
+
+async fn remote(
+    environment: &Environment,
+    config: &NodeConfig,
+    (address, client): (&str, Client<'_>),
+) -> Result<OpenStore, NodeError> {
+    let (folder, lock) = lock(environment, config)?;
     let identity = ClientIdentity {
-        client_id: ClientId::from_name(client),
+        client_id: ClientId::from_name(client.name),
         incarnation: next_incarnation(&*environment.disk, &folder)?,
     };
     let wanted = ClientConfig::new(identity, Arc::clone(&environment.rng));
-    let store = RemoteStore::connect(address, wanted).await?;
+    let store = RemoteStore::start(connector(environment, config, (address, client.node))?, wanted);
+    store.wait_connected().await?;
     Ok(OpenStore::Remote { store, _lock: lock })
+}
+
+/// A node with certificates connects to a store with certificates.
+fn connector(
+    environment: &Environment,
+    config: &NodeConfig,
+    (address, node): (&str, Option<NodeId>),
+) -> Result<Arc<dyn Connector>, NodeError> {
+    let security = config.cluster.as_ref().map(|cluster| cluster.security.clone());
+    let (Some(node), Some(security @ PeerSecurity::MutualTls(_))) = (node, security) else {
+        return Ok(Arc::new(TcpConnector::new(address)));
+    };
+    let secured = SecuredConfig::new(security, Arc::clone(&environment.clock));
+    let connector = StoreConnector::new(PeerId::from(node), address, secured);
+    let failed = |error: PeerStartError| ClusterError::Peers { reason: error.to_string() };
+    Ok(Arc::new(connector.map_err(failed)?))
 }

@@ -20,9 +20,7 @@ use screen::Screen;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// The hot path allocates small things on one thread and frees them on another, which the system's
 /// allocator does slowly (`deploy/decisions/011-hot-path.md`).
@@ -109,15 +107,14 @@ fn main() -> ExitCode {
 }
 
 fn start_log(filter: Option<&str>, command: &Command) -> Result<(), Failure> {
-    let filter = filter.unwrap_or(command.usual_log());
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Failure::usage(format!("--log {filter}: {error}")))?;
+    let filter = EnvFilter::try_new(filter.unwrap_or(command.usual_log()))
+        .map_err(|error| Failure::usage(format!("--log: {error}")))?;
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     // Whatever is asked for, nothing that quotes calls between nodes (PHI-1).
-    let quoting = filter_fn(node_app::may_be_logged);
-    tracing_subscriber::registry().with(lines.with_filter(quoting).with_filter(filter)).init();
+    let lines = lines.with_filter(filter_fn(node_app::may_be_logged)).with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
     Ok(())
 }
 

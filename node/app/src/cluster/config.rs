@@ -2,6 +2,7 @@
 
 use consensus_control::Timeouts;
 use futures::future::BoxFuture;
+use node_rpc::peer::PeerSecurity;
 use serde_json::Value;
 use std::fmt;
 use std::net::SocketAddr;
@@ -40,13 +41,6 @@ pub trait Join: Send + Sync {
     fn ask(&self, request: Value) -> BoxFuture<'_, Result<Value, JoinError>>;
 }
 
-/// How connections between nodes are protected.
-#[derive(Debug, Clone)]
-pub enum ClusterSecurity {
-    /// Plain text, on loopback addresses only.
-    InsecureDevelopment,
-}
-
 /// What a node is told about its cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {
@@ -59,7 +53,7 @@ pub struct ClusterConfig {
     /// Where other nodes reach its Raft log.
     pub raft: SocketAddr,
     /// How connections between nodes are protected.
-    pub security: ClusterSecurity,
+    pub security: PeerSecurity,
     /// Voters of the control plane that the leader strives for: 1, 3 or 5. Default 3.
     pub voters_max: usize,
     /// How long to wait for whom, when the node forms the cluster.
@@ -79,7 +73,7 @@ impl ClusterConfig {
             zone: "default".to_owned(),
             peer,
             raft,
-            security: ClusterSecurity::InsecureDevelopment,
+            security: PeerSecurity::InsecureDevelopment,
             voters_max: 3,
             timeouts: Timeouts::default(),
             balances: true,

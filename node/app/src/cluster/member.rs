@@ -1,7 +1,7 @@
 //! A node's part in its cluster, put together and taken apart.
 
 use super::agent::Agent;
-use super::config::{ClusterConfig, ClusterSecurity};
+use super::config::ClusterConfig;
 use super::control::{Control, ControlMachine, NotDone};
 use super::identity::{ClusterError, Identity};
 use super::leader::{Leader, LeaderParts};
@@ -13,10 +13,11 @@ use actors_runtime::{Runtime, stored_shards};
 use actors_store::Store;
 use consensus_control::command::{Formation, NodeStart};
 use consensus_control::{Command, Drain, Life, NodeSpec};
-use consensus_raft::{ControlPlane, MembershipError, Options, StopReason, TcpTransport};
+use consensus_raft::{ControlPlane, MembershipError, Options, StopReason};
 use node_ingest::http::NodeStatus;
 use node_ingest::operations::ClusterOperations;
-use node_rpc::peer::{PeerConfig, PeerId, PeerLimits, PeerNetwork, PeerSecurity, PeerTimes};
+use node_rpc::peer::{PeerConfig, PeerId, PeerLimits, PeerNetwork, PeerTimes};
+use node_rpc::secured::{RaftTransport, SecuredConfig};
 use schema_types::cluster::{Epoch, NodeId};
 use schema_types::error_code::ErrorCode;
 use std::path::{Path, PathBuf};
@@ -266,8 +267,8 @@ async fn control_plane(
     identity: &Identity,
 ) -> Result<ControlPlane<ControlMachine>, ClusterError> {
     let failed = |reason: String| ClusterError::ControlPlane { reason };
-    let ClusterSecurity::InsecureDevelopment = config.security;
-    let transport = TcpTransport::bind(&config.raft.to_string())
+    let secured = SecuredConfig::new(config.security.clone(), Arc::clone(&environment.clock));
+    let transport = RaftTransport::bind(identity.node(), config.raft, secured)
         .map_err(|error| ClusterError::Peers { reason: format!("{}: {error}", config.raft) })?;
     let execution = match &environment.execution {
         node_store_embedded::Execution::Threads(spawner) => {
@@ -298,12 +299,11 @@ async fn peers(
     node: NodeId,
     runtime: &Runtime,
 ) -> Result<PeerNetwork, ClusterError> {
-    let ClusterSecurity::InsecureDevelopment = config.security;
     let peer = PeerConfig {
         id: PeerId::new(node.0),
         network: NETWORK.to_owned(),
         listen: config.peer,
-        security: PeerSecurity::InsecureDevelopment,
+        security: config.security.clone(),
         times: PeerTimes::default(),
         limits: PeerLimits::default(),
         clock: Arc::clone(&environment.clock),

@@ -27,7 +27,8 @@ mod member;
 mod operations;
 mod router;
 
-pub use config::{ClusterConfig, ClusterSecurity, Join, JoinError, Membership};
+pub use config::{ClusterConfig, Join, JoinError, Membership};
 pub use identity::ClusterError;
 pub(crate) use identity::load_or_make;
 pub(crate) use member::{Member, MemberParts};
+pub use node_rpc::peer::{PeerSecurity, TlsFiles};

@@ -83,6 +83,7 @@ fn advice_for(error: &NodeError) -> String {
         | NodeError::Disk(_)
         | NodeError::RemoteStore(_)
         | NodeError::Starts(_)
+        | NodeError::Fdb(_)
         | NodeError::Cluster(_)
         | NodeError::AddressInUse { .. }
         | NodeError::Listen { .. } => page(error.code()),

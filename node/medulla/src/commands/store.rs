@@ -4,10 +4,14 @@
 use crate::environment;
 use crate::failure::Failure;
 use crate::screen::{Screen, output};
-use crate::serve::Interrupts;
+use crate::serve::{Interrupts, security};
+use node_app::offline::STORE_FOLDER;
+use node_rpc::peer::PeerStartError;
+use node_rpc::secured::{SecuredConfig, StoreAcceptor};
 use node_store_embedded::{EmbeddedStore, Environment, OpenError, Options};
 use node_store_remote::{RemoteServer, ServedStore, ServerConfig};
 use schema_types::error_code::ErrorCode;
+use std::io::ErrorKind;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,31 +30,35 @@ pub(crate) struct StoreArguments {
     /// Address for nodes; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7400")]
     listen: String,
+    /// Authorities of the cluster's certificates, PEM; with it nodes connect by mutual TLS
+    #[arg(long, value_name = "FILE", requires = "certificate", default_value = "")]
+    authorities: String,
+    /// Certificate for the name medulla-store and what lies between it and an authority, PEM
+    #[arg(long, value_name = "FILE", requires = "private_key", default_value = "")]
+    certificate: String,
+    /// The key of the certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "authorities", default_value = "")]
+    private_key: String,
 }
-
-/// The folder of the store within the data directory, as a node with a store of its own has it,
-/// so that offline checks find it.
-use node_app::offline::STORE_FOLDER;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: StoreArguments, screen: Screen) -> Result<(), Failure> {
-    check_loopback(&arguments.listen)?;
+    let files = [&arguments.authorities, &arguments.certificate, &arguments.private_key];
+    let security = security(files.map(|file| &file[..]))?;
     let mut interrupts = Interrupts::new()?;
     let store = open(&arguments.data)?;
     let served = ServedStore::new(Arc::clone(&store) as Arc<dyn actors_store::Store>);
-    let listening =
-        RemoteServer::listen(Arc::clone(&served), &arguments.listen, ServerConfig::default());
-    let server = listening.await.map_err(|error| Failure::Failed {
-        code: (error.kind() == std::io::ErrorKind::AddrInUse)
-            .then(|| ErrorCode::AddressInUse.as_str().to_owned()),
-        message: format!("{}: {error}", arguments.listen),
-    })?;
+    let address = arguments.listen.to_socket_addrs().ok().and_then(|mut found| found.next());
+    let address =
+        address.ok_or_else(|| Failure::usage(format!("not an address: {}", arguments.listen)))?;
+    let secured = SecuredConfig::new(security, environment::real().clock);
+    let acceptor = StoreAcceptor::bind(address, secured).await.map_err(not_listening)?;
     screen.note(
-        "warning: one process, one disk, no TLS: when this store ends, the cluster stands still; \
-         for development only",
+        "warning: one process, one disk: when this store ends, the cluster stands still; for \
+         development only",
     );
-    let address = server.local_address().map(|address| address.to_string());
-    output(&format!("listening store={}", address.unwrap_or_default()));
+    output(&format!("listening store={}", acceptor.local_address()));
+    let server = RemoteServer::start(Arc::clone(&served), acceptor, ServerConfig::default());
     let stopped = tokio::select! {
         reason = served.until_stopped() => Some(reason),
         () = interrupts.wait() => None,
@@ -82,13 +90,17 @@ fn open(data: &std::path::Path) -> Result<Arc<EmbeddedStore>, Failure> {
     Ok(Arc::new(EmbeddedStore::open(outside, &options).map_err(failed)?))
 }
 
-/// Whoever reaches the address reads and writes everything.
-fn check_loopback(address: &str) -> Result<(), Failure> {
-    let found = address.to_socket_addrs();
-    let mut found = found.map_err(|_| Failure::usage(format!("not an address: {address}")))?;
-    if found.all(|address| address.ip().is_loopback()) {
-        return Ok(());
-    }
-    let message = format!("the store is plain text and listens on loopback only, not on {address}");
-    Err(Failure::Usage { code: Some(ErrorCode::TransportSecurityRequired), message })
+fn not_listening(error: PeerStartError) -> Failure {
+    let code = match &error {
+        PeerStartError::NotLoopback(_) => Some(ErrorCode::TransportSecurityRequired),
+        PeerStartError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+            Some(ErrorCode::AddressInUse)
+        }
+        PeerStartError::Listen { .. }
+        | PeerStartError::Config(_)
+        | PeerStartError::Certificates(_)
+        | PeerStartError::Gateway(_) => None,
+    };
+    let code = code.map(|code| code.as_str().to_owned());
+    Failure::Failed { code, message: error.to_string() }
 }

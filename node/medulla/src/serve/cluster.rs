@@ -4,11 +4,15 @@ use crate::client::remote::Api;
 use crate::failure::Failure;
 use futures::future::BoxFuture;
 use node_app::StoreConfig;
-use node_app::cluster::{ClusterConfig, Join, JoinError, Membership};
+use node_app::cluster::{ClusterConfig, Join, JoinError, Membership, PeerSecurity, TlsFiles};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+/// The name of the store in a FoundationDB cluster.
+const FDB_PREFIX: &str = "medulla";
 
 /// `[cluster]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,13 @@ pub(crate) struct ClusterSection {
     pub(crate) raft: String,
     /// What may fail together with this node.
     pub(crate) zone: String,
+    /// Authorities of the cluster's certificates, PEM; with it connections between nodes and to
+    /// the store are mutual TLS.
+    pub(crate) authorities: String,
+    /// This node's certificate and what lies between it and an authority, PEM.
+    pub(crate) certificate: String,
+    /// The key of the certificate, PEM.
+    pub(crate) private_key: String,
     /// Voters of the control plane to strive for: 1, 3 or 5.
     voters_max: usize,
     /// Whether shards move for balance.
@@ -47,6 +58,9 @@ impl Default for ClusterSection {
             peer: String::new(),
             raft: String::new(),
             zone: cluster.zone,
+            authorities: String::new(),
+            certificate: String::new(),
+            private_key: String::new(),
             voters_max: cluster.voters_max,
             balances: cluster.balances,
             drain_ms: cluster.drain_ms,
@@ -79,6 +93,7 @@ impl ClusterSection {
         let (peer, raft) = (fixed_address(&self.peer)?, fixed_address(&self.raft)?);
         let mut config = ClusterConfig::new(membership, peer, raft);
         config.zone.clone_from(&self.zone);
+        config.security = security([&self.authorities, &self.certificate, &self.private_key])?;
         config.voters_max = self.voters_max;
         config.balances = self.balances;
         config.drain_ms = self.drain_ms;
@@ -86,6 +101,23 @@ impl ClusterSection {
         config.timeouts.step_patience_ms = self.step_patience_ms;
         Ok(Some(config))
     }
+}
+
+/// Mutual TLS with the files of authorities, certificate and key; plain text without any.
+pub(crate) fn security(files: [&str; 3]) -> Result<PeerSecurity, Failure> {
+    if files.iter().all(|file| file.is_empty()) {
+        return Ok(PeerSecurity::InsecureDevelopment);
+    }
+    let read = |file: &str| {
+        let wrong = |what: &dyn std::fmt::Display| Failure::usage(format!("{file:?}: {what}"));
+        std::fs::read_to_string(file).map_err(|error| wrong(&error.kind()))
+    };
+    let [authorities, certificate, key] = files;
+    Ok(PeerSecurity::MutualTls(TlsFiles {
+        authorities_pem: read(authorities)?,
+        certificate_chain_pem: read(certificate)?,
+        private_key_pem: read(key)?,
+    }))
 }
 
 /// Others are told these addresses, so they have a port.
@@ -105,10 +137,16 @@ pub(crate) fn store(text: &str) -> Result<StoreConfig, Failure> {
             Ok(StoreConfig::Remote { address: address.to_owned() })
         }
         None if text.is_empty() || text == "embedded" => Ok(StoreConfig::Embedded),
-        Some(_) | None => {
-            Err(Failure::usage(format!("--store is embedded or tcp://host:port, not {text}")))
-        }
+        None if text == "fdb" => Ok(fdb(None)),
+        None if text.starts_with("fdb:/") => Ok(fdb(text.strip_prefix("fdb:").map(PathBuf::from))),
+        Some(_) | None => Err(Failure::usage(format!(
+            "--store is embedded, tcp://host:port, fdb or fdb:/path/of/cluster.file, not {text}"
+        ))),
     }
+}
+
+fn fdb(cluster_file: Option<PathBuf>) -> StoreConfig {
+    StoreConfig::Fdb { cluster_file, prefix: FDB_PREFIX.to_owned() }
 }
 
 /// Asks a node over its operators' interface.
@@ -177,7 +215,10 @@ mod tests {
         assert_eq!(store("").unwrap(), StoreConfig::Embedded);
         let address = "127.0.0.1:7400".to_owned();
         assert_eq!(store("tcp://127.0.0.1:7400").unwrap(), StoreConfig::Remote { address });
-        for text in ["tcp://", "127.0.0.1:1", "http://127.0.0.1:1"] {
+        assert_eq!(store("fdb").unwrap(), fdb(None));
+        let file = Some(PathBuf::from("/etc/f.cluster"));
+        assert_eq!(store("fdb:/etc/f.cluster").unwrap(), fdb(file));
+        for text in ["tcp://", "fdb:", "127.0.0.1:1", "http://127.0.0.1:1"] {
             assert!(store(text).is_err(), "{text}");
         }
     }

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ServeConfig {
     /// Data directory; created when missing.
     pub(crate) data: PathBuf,
-    /// Where the data are: `embedded` in the data directory, or `tcp://host:port`.
+    /// Where the data are: `embedded` in the data directory, `tcp://host:port`, `fdb` or
+    /// `fdb:/path/of/cluster.file`.
     pub(crate) store: String,
     /// Whose data this node takes in.
     pub(crate) tenant: String,

@@ -6,6 +6,7 @@ mod config;
 use crate::environment;
 use crate::failure::Failure;
 use crate::screen::Screen;
+pub(crate) use cluster::security;
 use config::ServeConfig;
 use node_app::{Node, NodeConfig, assemble};
 use schema_types::error_code::ErrorCode;
@@ -35,8 +36,8 @@ pub(crate) struct ServeArguments {
     /// Address for Cap'n Proto RPC; port 0 takes a free one [default: no RPC]
     #[arg(long, value_name = "ADDR")]
     rpc: Option<String>,
-    /// Where the data are: `embedded` in the data directory, or `tcp://host:port` of `medulla
-    /// store` [default: embedded]
+    /// Where the data are: `embedded` in the data directory, `tcp://host:port` of `medulla store`,
+    /// `fdb` or `fdb:/path/of/cluster.file` [default: embedded]
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// The node's name, unique in its cluster [default: node-1]
