@@ -13,6 +13,7 @@ use node_env::{Clock, Disk, Rng};
 use node_ingest::gateway::Gateway;
 use node_ingest::http::{self, NodeStatus};
 use node_ingest::mllp::{self, Counters};
+use node_ingest::operations::ClusterOperations;
 use node_rpc::{DevelopmentAuthenticator, RpcParts, RpcServer};
 use node_store_embedded::{Execution, Stats};
 use schema_types::ids::TenantId;
@@ -321,6 +322,12 @@ impl Node {
     #[must_use]
     pub const fn gateway(&self) -> &Gateway {
         &self.gateway
+    }
+
+    /// The cluster, for operators in the same process; nothing when the node is alone.
+    #[must_use]
+    pub fn operations(&self) -> Option<Arc<dyn ClusterOperations>> {
+        self.member.as_ref().map(Member::operations)
     }
 
     /// The address of the MLLP listener.

@@ -2,6 +2,7 @@
 //! Every step may be done again: it is looked up in the applied state each time, so a crash or a
 //! lost report between two steps leaves nothing wedged (LIVE-1).
 
+use super::config::{Drill, Moment};
 use super::control::Control;
 use super::router::Router;
 use actors_runtime::{Runtime, ShardGrant, SubmitError};
@@ -48,6 +49,7 @@ pub(crate) struct Agent {
     control: Control,
     runtime: Runtime,
     router: Arc<Router>,
+    drill: Option<Arc<dyn Drill>>,
     work: Mutex<Work>,
     /// A step ended.
     ended: Notify,
@@ -60,9 +62,10 @@ impl Agent {
         control: Control,
         runtime: Runtime,
         router: Arc<Router>,
+        drill: Option<Arc<dyn Drill>>,
     ) -> Arc<Self> {
         let (work, ended, counters) = (Mutex::default(), Notify::new(), AgentCounters::default());
-        Arc::new(Self { node, control, runtime, router, work, ended, counters })
+        Arc::new(Self { node, control, runtime, router, drill, work, ended, counters })
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {
@@ -150,6 +153,7 @@ impl Agent {
 
     async fn perform(&self, action: Action) {
         let step = action.step;
+        self.drill(step, Moment::Begins).await;
         match step {
             Step::Fence => {
                 for holding in &action.closes {
@@ -175,6 +179,12 @@ impl Agent {
             }
             Step::Open if self.holds(&action) => self.report(&action, &[Step::Open]).await,
             Step::Load | Step::Open => self.release(&action).await,
+        }
+    }
+
+    async fn drill(&self, step: Step, moment: Moment) {
+        if let Some(drill) = &self.drill {
+            drill.at(step, moment).await;
         }
     }
 
@@ -244,6 +254,7 @@ impl Agent {
     /// Reports steps one after the other. One that is not taken is found due at the next look.
     async fn report(&self, action: &Action, steps: &[Step]) {
         for step in steps {
+            self.drill(*step, Moment::IsDone).await;
             let done = Action { step: *step, ..action.clone() }.done_by(self.node);
             match self.control.propose(done).await {
                 Ok(_) => self.counters.steps.fetch_add(1, Ordering::Relaxed),

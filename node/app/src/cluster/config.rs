@@ -1,6 +1,6 @@
 //! What a node is told about its cluster.
 
-use consensus_control::Timeouts;
+use consensus_control::{Step, Timeouts};
 use futures::future::BoxFuture;
 use node_rpc::peer::PeerSecurity;
 use serde_json::Value;
@@ -41,8 +41,23 @@ pub trait Join: Send + Sync {
     fn ask(&self, request: Value) -> BoxFuture<'_, Result<Value, JoinError>>;
 }
 
+/// Where a node is in a step of a hand-off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// It is its turn, and it has not begun.
+    Begins,
+    /// It has done the step and has not reported it yet.
+    IsDone,
+}
+
+/// Is told of the steps of hand-offs, and may hold them up: tests and drills stop a node there.
+pub trait Drill: Send + Sync {
+    /// A node is at a step. The node goes on when the future ends.
+    fn at(&self, step: Step, moment: Moment) -> BoxFuture<'_, ()>;
+}
+
 /// What a node is told about its cluster.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClusterConfig {
     /// How it comes into a cluster.
     pub membership: Membership,
@@ -58,10 +73,25 @@ pub struct ClusterConfig {
     pub voters_max: usize,
     /// How long to wait for whom, when the node forms the cluster.
     pub timeouts: Timeouts,
-    /// Whether the leader moves shards for balance. Default yes.
+    /// Whether the leader moves, splits and merges shards for balance. Default yes.
     pub balances: bool,
     /// Milliseconds that a node which ends gives others to take its shards. Default 20 000.
     pub drain_ms: u64,
+    /// Is told of the steps of hand-offs. Default nobody.
+    pub drill: Option<Arc<dyn Drill>>,
+}
+
+impl fmt::Debug for ClusterConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { membership, zone, peer, raft, .. } = self;
+        formatter
+            .debug_struct("ClusterConfig")
+            .field("membership", membership)
+            .field("zone", zone)
+            .field("peer", peer)
+            .field("raft", raft)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ClusterConfig {
@@ -78,6 +108,7 @@ impl ClusterConfig {
             timeouts: Timeouts::default(),
             balances: true,
             drain_ms: 20_000,
+            drill: None,
         }
     }
 }

@@ -103,7 +103,9 @@ impl Member {
             voters_max: config.voters_max,
             balances: config.balances,
         });
-        let agent = Agent::new(node, control.clone(), runtime.clone(), Arc::clone(&router));
+        let way = Arc::clone(&router);
+        let drill = config.drill.clone();
+        let agent = Agent::new(node, control.clone(), runtime.clone(), way, drill);
         let shared = Arc::new(Shared {
             node,
             control,

@@ -27,7 +27,8 @@ mod member;
 mod operations;
 mod router;
 
-pub use config::{ClusterConfig, Join, JoinError, Membership};
+pub use config::{ClusterConfig, Drill, Join, JoinError, Membership, Moment};
+pub use consensus_control::{Step, Timeouts};
 pub use identity::ClusterError;
 pub(crate) use identity::load_or_make;
 pub(crate) use member::{Member, MemberParts};

@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod census;
+mod cluster;
+mod cluster_world;
+mod handoff;
 mod trouble;
 mod world;

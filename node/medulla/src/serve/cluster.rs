@@ -37,7 +37,7 @@ pub(crate) struct ClusterSection {
     pub(crate) private_key: String,
     /// Voters of the control plane to strive for: 1, 3 or 5.
     voters_max: usize,
-    /// Whether shards move for balance.
+    /// Whether shards move, split and merge for balance.
     balances: bool,
     /// Milliseconds that a node which ends gives others to take its shards.
     drain_ms: u64,
