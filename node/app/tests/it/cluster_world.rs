@@ -1,5 +1,5 @@
-//! Several nodes over one served store, each on a runtime of its own, so that one can be killed: its
-//! runtime is dropped, and with it every task and socket.
+//! Several nodes over one served store, each on a runtime of its own, so that one can be killed:
+//! its runtime is dropped, and with it every task and socket.
 
 use crate::world::{caller, result};
 use actors_patient::command::{Command, Read, Reply};
@@ -26,6 +26,7 @@ const LEASE_MS: u64 = 600;
 const PATIENCE_MS: u64 = 800;
 const SHARDS: u16 = 6;
 const WAIT_SECONDS_MAX: u64 = 60;
+const LOOK_MS: u64 = 20;
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -40,17 +41,12 @@ fn now() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "real processes' worth of nodes take real time")]
-pub(crate) fn pause_ms(ms: u64) {
-    std::thread::sleep(Duration::from_millis(ms));
-}
-
 /// Waits until something is so.
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
     let begin = now();
     while !is_so() {
         assert!(begin.elapsed() < Duration::from_secs(WAIT_SECONDS_MAX), "not in time: {what}");
-        pause_ms(20);
+        std::thread::park_timeout(Duration::from_millis(LOOK_MS));
     }
 }
 
@@ -167,7 +163,9 @@ impl Cluster {
             execution: Execution::Inline,
         };
         let node = runtime.block_on(async {
+            let mut again = tokio::time::interval(Duration::from_millis(LOOK_MS));
             loop {
+                again.tick().await;
                 match assemble(environment.clone(), config.clone()).await {
                     // What was killed a moment ago still goes down.
                     Err(
@@ -175,9 +173,7 @@ impl Cluster {
                         | NodeError::Cluster(
                             ClusterError::ControlPlane { .. } | ClusterError::Peers { .. },
                         ),
-                    ) => {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                    }
+                    ) => {}
                     other => return other,
                 }
             }

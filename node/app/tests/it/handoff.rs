@@ -1,12 +1,12 @@
 //! A node is killed at each step of a hand-off, on either side: the shard opens again, no message
 //! is lost and none counts twice (LIVE-1, ACK-1, ONCE-1, OWN-1).
 
-use crate::cluster_world::{Cluster, Setting, pause_ms, until};
+use crate::cluster_world::{Cluster, Setting, until};
 use futures::future::BoxFuture;
 use node_app::cluster::{Drill, Moment, Step};
 use node_ingest::hl7::Disposition;
 use node_ingest::operations::Operation;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -42,25 +42,27 @@ impl Drill for HoldAt {
 const OBSERVER: usize = 0;
 const SIDES: [usize; 2] = [1, 2];
 
-/// Sends results of one patient to the observer until told to stop; gives how many were accepted.
-fn send_until(
-    cluster: &Cluster,
-    patient: &str,
-    tag: &str,
-    is_over: &AtomicBool,
-) -> Result<u64, String> {
-    let mut accepted = 0;
-    while !is_over.load(Ordering::Acquire) {
-        let (control_id, minute) =
-            (format!("{tag}-{accepted}"), u32::try_from(accepted % 60).unwrap());
-        let sent = cluster.node(OBSERVER).send(patient, &control_id, minute);
-        if sent != Disposition::Accepted {
-            return Err(format!("message {accepted}: {sent:?}"));
+/// A client of the observer.
+#[derive(Default)]
+struct Client {
+    accepted: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl Client {
+    /// Sends results of one patient until told to stop, or until one is not accepted.
+    fn send(&self, cluster: &Cluster, patient: &str, tag: &str) -> Result<(), String> {
+        while !self.is_over.load(Ordering::Acquire) {
+            let number = self.accepted.load(Ordering::Acquire);
+            let minute = u32::try_from(number % 60).unwrap();
+            let sent = cluster.node(OBSERVER).send(patient, &format!("{tag}-{number}"), minute);
+            if sent != Disposition::Accepted {
+                return Err(format!("message {number}: {sent:?}"));
+            }
+            self.accepted.fetch_add(1, Ordering::AcqRel);
         }
-        accepted += 1;
-        pause_ms(10);
+        Ok(())
     }
-    Ok(accepted)
 }
 
 /// A shard that this node owns; one is moved there if need be.
@@ -92,28 +94,26 @@ fn kill_at(
 
     let turn = if step.is_source_side() { from } else { to };
     let reached = drills[turn].wait_for(step, moment);
-    let is_over = AtomicBool::new(false);
     let node = cluster.settings[to].name.clone();
     cluster.operate(OBSERVER, Operation::Move { shard, to: node }).unwrap();
     reached.recv_timeout(Duration::from_secs(30)).expect("the step is reached");
     let victim = if kills_source { from } else { to };
     let killed = cluster.nodes[victim].take();
-    let accepted = std::thread::scope(|scope| {
-        #[expect(clippy::disallowed_methods, reason = "a client beside the one who kills")]
-        let client = scope.spawn(|| send_until(cluster, &patient, &tag, &is_over));
+    let sender = Client::default();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| sender.send(cluster, &patient, &tag));
         drop(killed);
-        // Long enough that messages meet the shard without an owner, and then with one.
-        let opened = || cluster.node(OBSERVER).operations.shards();
-        let shard_is_open =
-            || opened().iter().any(|it| it["shard"] == shard && it["state"] == "open");
-        pause_ms(200);
-        until(&tag, shard_is_open);
-        pause_ms(300);
-        is_over.store(true, Ordering::Release);
-        client.join().unwrap()
+        until(&tag, || {
+            let shards = cluster.node(OBSERVER).operations.shards();
+            shards.iter().any(|it| it["shard"] == shard && it["state"] == "open")
+        });
+        let then = sender.accepted.load(Ordering::Acquire);
+        let goes_on = || sender.accepted.load(Ordering::Acquire) > then + 3;
+        until(&tag, || goes_on() || sending.is_finished());
+        sender.is_over.store(true, Ordering::Release);
+        sending.join().unwrap().unwrap_or_else(|failed| panic!("{tag}: {failed}"));
     });
-    let accepted = accepted.unwrap_or_else(|failed| panic!("{tag}: {failed}"));
-    assert!(accepted > 0, "{tag}: messages were sent");
+    let accepted = sender.accepted.load(Ordering::Acquire);
     let after = cluster.node(OBSERVER).observations(&patient);
     assert_eq!(after - before, accepted, "{tag}: each message counts once");
 
