@@ -19,3 +19,8 @@ pub(crate) const SUMMARY_AT_ONCE: usize = 8;
 
 const _: () = assert!(HOURS_MAX as u64 <= PATIENT_HOURS_MAX);
 const _: () = assert!(PATIENTS_MAX as u64 <= PATIENT_HOURS_MAX);
+
+/// Nodes of a demo.
+pub(crate) const NODES_MAX: u32 = 9;
+/// How long messages go on before a node of several is killed, milliseconds.
+pub(crate) const KILL_AFTER_MS: u64 = 100;

@@ -6,6 +6,7 @@ mod generator;
 mod limits;
 mod live;
 mod outcome;
+mod processes;
 mod replay;
 mod summary;
 
@@ -20,12 +21,14 @@ use crate::serve::{Interrupts, addresses};
 use bytes::Bytes;
 use generator::{Generated, Plan};
 use hyper::Method;
-use limits::{HOURS_MAX, PATIENT_HOURS_MAX, PATIENTS_MAX};
+use limits::{HOURS_MAX, KILL_AFTER_MS, NODES_MAX, PATIENT_HOURS_MAX, PATIENTS_MAX};
 use node_app::{Node, NodeConfig, NodeError, assemble};
 use node_env::Clock;
 use node_env::real::RealClock;
+use processes::Processes;
 use replay::Replay;
 use schema_types::time::Timestamp;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use summary::{Summary, Verified};
@@ -33,7 +36,8 @@ use summary::{Summary, Verified};
 /// Run a generated hospital day through a node and check what it makes of it
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Example:\n  medulla demo\n  \
-    medulla demo --hospital-hours 1 --patients 40 --json\n  medulla demo --serve")]
+    medulla demo --hospital-hours 1 --patients 40 --json\n  medulla demo --serve\n  \
+    medulla demo --nodes 3 --hospital-hours 2")]
 pub(crate) struct DemoArguments {
     /// Hours of the generated day
     #[arg(long, value_name = "H", default_value_t = 24)]
@@ -43,8 +47,10 @@ pub(crate) struct DemoArguments {
     #[arg(long, value_name = "N", default_value_t = 200)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(PATIENTS_MAX)))]
     patients: u32,
-    /// Nodes; only 1 for now
+    /// Nodes; with more than one each is a process of its own over one `medulla store`, and the
+    /// last one is killed with kill -9 in the middle
     #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(NODES_MAX)))]
     nodes: u32,
     /// The same seed generates the same day
     #[arg(long, value_name = "S", default_value_t = 42)]
@@ -65,10 +71,6 @@ const FREE: [&str; 2] = ["127.0.0.1:0", "127.0.0.1:0"];
 
 impl DemoArguments {
     fn check(&self) -> Result<(), Failure> {
-        if self.nodes != 1 {
-            let message = "--nodes: one node for now; several come with the cluster work";
-            return Err(Failure::usage(message));
-        }
         let patient_hours = u64::from(self.patients) * u64::from(self.hospital_hours);
         if patient_hours > PATIENT_HOURS_MAX {
             let message = format!("patients times hours: at most {PATIENT_HOURS_MAX}");
@@ -92,7 +94,7 @@ pub(crate) async fn run(arguments: DemoArguments, screen: Screen) -> Result<(), 
         .map_err(|error| Failure::failed(format!("temporary folder: {}", error.kind())))?;
     let data = arguments.data.clone().unwrap_or_else(|| temporary.path().join("medulla-data"));
     let mut interrupts = Interrupts::new()?;
-    let node = start(&data, arguments.serve).await?;
+    let host = Host::start(&data, &arguments).await?;
     let now = Timestamp::from_unix_micros(clock.wall_unix_micros());
     let Plan { hours, patients, seed } = Plan {
         hours: arguments.hospital_hours,
@@ -100,33 +102,35 @@ pub(crate) async fn run(arguments: DemoArguments, screen: Screen) -> Result<(), 
         seed: arguments.seed,
     };
     screen.say(format!(
-        "Northgate hospital: {patients} patients, {hours} hours, seed {seed}; node {}\n\
+        "Northgate hospital: {patients} patients, {hours} hours, seed {seed}; {}\n\
          inpatients per ward, hour by hour, and alerts as they are raised:",
-        addresses(&node)
+        host.shown()
     ));
     let generated = generator::generate(Plan { hours, patients, seed }, now);
     let day = Day { arguments, screen, clock, generated };
+    let mut host = host;
     let summary = tokio::select! {
-        summary = Box::pin(day.run(&node)) => summary?,
-        () = interrupts.wait() => {
-            node.stop().await;
-            return Err(Failure::failed("interrupted"));
-        }
-        reason = node.failed() => {
-            node.stop().await;
-            return Err(Failure::failed(format!("the store stopped: {reason}")));
+        summary = Box::pin(day.run(&mut host)) => summary,
+        () = interrupts.wait() => Err(Failure::failed("interrupted")),
+    };
+    let summary = match summary {
+        Ok(summary) => summary,
+        Err(failure) => {
+            host.stop().await;
+            return Err(failure);
         }
     };
-    if day.arguments.serve {
-        let verified = day.verify_live(&node).await?;
+    if day.arguments.serve || matches!(host, Host::Several(_)) {
+        let verified = day.verify_live(&host).await?;
         let result = summary.conclude(&screen, &verified);
-        screen.say(format!("running until interrupted: {}", addresses(&node)));
-        result?;
-        interrupts.wait().await;
-        node.stop().await;
-        return Ok(());
+        if day.arguments.serve {
+            screen.say(format!("running until interrupted: {}", host.shown()));
+            interrupts.wait().await;
+        }
+        host.stop().await;
+        return result;
     }
-    node.stop().await;
+    host.stop().await;
     let report = audit::check(&data).await?;
     let first_bad = report.first_bad();
     let verified = Verified {
@@ -136,6 +140,46 @@ pub(crate) async fn run(arguments: DemoArguments, screen: Screen) -> Result<(), 
         first_bad: first_bad.map(|(shard, index)| format!("shard {shard} index {index}")),
     };
     summary.conclude(&screen, &verified)
+}
+
+/// What the day is played on.
+enum Host {
+    /// A node in this process.
+    One(Box<Node>),
+    /// Nodes in processes of their own.
+    Several(Processes),
+}
+
+impl Host {
+    async fn start(data: &Path, arguments: &DemoArguments) -> Result<Self, Failure> {
+        if arguments.nodes > 1 {
+            return Ok(Self::Several(Processes::start(data, arguments.nodes).await?));
+        }
+        Ok(Self::One(Box::new(Box::pin(start(data, arguments.serve)).await?)))
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::One(node) => format!("node {}", addresses(node)),
+            Self::Several(processes) => processes.shown(),
+        }
+    }
+
+    /// Where messages and questions go.
+    fn addresses(&self) -> Result<(SocketAddr, SocketAddr), Failure> {
+        let found = match self {
+            Self::One(node) => node.mllp_address().zip(node.http_address()),
+            Self::Several(processes) => processes.addresses(),
+        };
+        found.ok_or_else(|| Failure::failed("the node does not listen"))
+    }
+
+    async fn stop(self) {
+        match self {
+            Self::One(node) => drop(node.stop().await),
+            Self::Several(processes) => processes.stop().await,
+        }
+    }
 }
 
 async fn start(data: &Path, serves: bool) -> Result<Node, Failure> {
@@ -162,10 +206,8 @@ struct Day {
 }
 
 impl Day {
-    async fn run(&self, node: &Node) -> Result<Summary, Failure> {
-        let (Some(mllp), Some(http)) = (node.mllp_address(), node.http_address()) else {
-            return Err(Failure::failed("the node does not listen"));
-        };
+    async fn run(&self, host: &mut Host) -> Result<Summary, Failure> {
+        let (mllp, http) = host.addresses()?;
         let url = format!("http://{http}");
         let identity =
             Identity { principal: Some(PRINCIPAL.to_owned()), purpose: Some("TREAT".to_owned()) };
@@ -177,12 +219,28 @@ impl Day {
         let alerts = live::AlertFeed::start(&api, self.screen, Arc::clone(&progress)).await?;
         let began = self.clock.monotonic_micros();
         let mut replay = Replay::new(messages, &mllp.to_string(), &devices, Arc::clone(&progress));
-        for hour in 1..=i64::from(self.arguments.hospital_hours) {
+        let hours = i64::from(self.arguments.hospital_hours);
+        for hour in 1..=hours {
+            let is_middle = hour == hours / 2 + 1;
+            if let (true, Host::Several(processes)) = (is_middle, &mut *host) {
+                replay.until(hour * 3_600 - 1_800).await?;
+                // The rest of the hour goes on while the node is killed.
+                let (sent, killed) =
+                    tokio::join!(replay.until(hour * 3_600), self.kill_one(processes));
+                sent.and(killed)?;
+            }
             replay.until(hour * 3_600).await?;
             if hour == 1 {
                 self.choose_scales(&api).await?;
             }
             self.show_hour(&api, (&progress, &alerts), hour * 3_600).await?;
+        }
+        if let Host::Several(_) = host {
+            let repeated = replay.sent.take_repeated();
+            self.screen.say(format!(
+                "{repeated} messages were in flight on the killed node: sent on again, each \
+                 counts once"
+            ));
         }
         let sending_micros = self.clock.monotonic_micros().saturating_sub(began);
         let differences = outcome::census_differences(&api, &self.generated).await?;
@@ -235,10 +293,21 @@ impl Day {
         Ok(())
     }
 
-    async fn verify_live(&self, node: &Node) -> Result<Verified, Failure> {
-        let Some(http) = node.http_address() else {
-            return Err(Failure::failed("the node does not listen"));
-        };
+    /// Kills a node and waits until others serve its shards.
+    async fn kill_one(&self, processes: &mut Processes) -> Result<(), Failure> {
+        tokio::time::sleep(std::time::Duration::from_millis(KILL_AFTER_MS)).await;
+        let begun = self.clock.monotonic_micros();
+        let (name, shards) = processes.kill_one().await?;
+        let line = format!("kill -9 of {name}, which owned {shards} shards, while messages go on");
+        self.screen.say(self.screen.paint(Colour::Red, &line));
+        processes.until_open().await?;
+        let took = seconds(self.clock.monotonic_micros().saturating_sub(begun));
+        self.screen.say(format!("its shards are open again after {took:.1} s"));
+        Ok(())
+    }
+
+    async fn verify_live(&self, host: &Host) -> Result<Verified, Failure> {
+        let (_, http) = host.addresses()?;
         let url = format!("http://{http}");
         let api = Api::new(&url, Some(PRINCIPAL.to_owned()), "HOPERAT".to_owned())?;
         let answer = api.get("/api/v1/audit/verify").await?;
@@ -270,7 +339,6 @@ mod tests {
         assert_eq!(arguments().check(), Ok(()));
         let used = tempfile::tempdir().unwrap();
         let wrong = [
-            DemoArguments { nodes: 3, ..arguments() },
             DemoArguments { patients: 5_000, hospital_hours: 168, ..arguments() },
             DemoArguments { data: Some(used.path().to_path_buf()), ..arguments() },
         ];
