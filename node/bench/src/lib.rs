@@ -3,6 +3,7 @@
 //! command line and the screen are in `node/medulla`; nothing here prints.
 
 pub mod child;
+pub mod cluster;
 pub mod cold;
 pub mod contest;
 pub mod counters;

@@ -93,6 +93,7 @@ impl OwnNode {
         }
         let mut config = NodeConfig::new(folder.data());
         config.runtime.resident_entities_max = resident_entities_max;
+        config.store = plan.store.clone();
         if plan.fsync_per_event {
             config.runtime.batch_units_max = 1;
         }

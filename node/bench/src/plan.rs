@@ -1,7 +1,7 @@
 //! What is to be measured.
 
 use crate::load::{Pace, Span};
-use node_app::Environment;
+use node_app::{Environment, StoreConfig};
 use std::path::PathBuf;
 
 /// Whether commits reach the disk.
@@ -42,6 +42,8 @@ pub struct Plan {
     pub durability: Durability,
     /// Where the node keeps its data; a temporary folder when absent.
     pub data: Option<PathBuf>,
+    /// Where a node of our own has its data.
+    pub store: StoreConfig,
     /// Whether the node is called without sockets.
     pub in_process: bool,
     /// Host and port of a running node; a node of our own when absent.
@@ -69,6 +71,7 @@ impl Default for Plan {
             pace: Pace::Closed,
             durability: Durability::Fsync,
             data: None,
+            store: StoreConfig::Embedded,
             in_process: false,
             to: None,
             batch: 1,

@@ -4,12 +4,14 @@ use crate::environment;
 use crate::failure::Failure;
 use crate::screen::{Colour, Screen, Table};
 use crate::serve::Interrupts;
+use node_app::StoreConfig;
 use node_bench::goals::{self, Better, Judged, Sizes};
 use node_bench::limits::{CONCURRENCY_MAX, CONNECTIONS_MAX, PATIENTS_MAX, SECONDS_MAX};
 use node_bench::load::Pace;
 use node_bench::steady::{self, Steady};
 use node_bench::{
-    BenchError, Durability, Plan, Report, World, cold, failover, overload, prepare, queries,
+    BenchError, Durability, Plan, Report, World, cluster as bench_cluster, cold, failover,
+    overload, prepare, queries,
 };
 use std::path::PathBuf;
 
@@ -31,6 +33,10 @@ pub(crate) struct BenchArguments {
     /// own; it gets generated patients
     #[arg(long, value_name = "URL")]
     to: Option<String>,
+    /// Where a node of our own has its data: `embedded`, `tcp://host:port`, `fdb` or
+    /// `fdb:/path/of/cluster.file`; in FoundationDB under a name of this run alone
+    #[arg(long, value_name = "STORE", default_value = "embedded")]
+    store: String,
     /// Known patients [default: 10000; memory 100000; query 1000000]
     #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=PATIENTS_MAX))]
@@ -100,6 +106,10 @@ enum Workload {
     Memory,
     /// A kill under load
     Failover,
+    /// A call through another node beside the same at the owner
+    Remote,
+    /// How long shards take to spread when nodes come and go
+    Rebalance,
     /// Three times the peak
     Overload,
     /// Everything, each figure beside its goal
@@ -123,12 +133,13 @@ impl Workload {
         match self {
             Self::Query => 1_000_000,
             Self::Memory => 100_000,
-            Self::Failover => 1_000,
+            Self::Failover | Self::Remote => 1_000,
             Self::Observe
             | Self::Mllp
             | Self::Fhir
             | Self::Read
             | Self::Recovery
+            | Self::Rebalance
             | Self::Overload
             | Self::All
             | Self::Prepare => 10_000,
@@ -160,6 +171,7 @@ impl BenchArguments {
                 DurabilityArgument::None => Durability::None,
             },
             data: self.data.clone(),
+            store: own_store(&self.store)?,
             in_process: self.in_process,
             to: self.to.as_deref().map(address).transpose()?,
             batch: usize::from(self.batch),
@@ -169,6 +181,17 @@ impl BenchArguments {
             compare: self.compare,
         })
     }
+}
+
+/// A bench never writes among the data of others.
+fn own_store(text: &str) -> Result<StoreConfig, Failure> {
+    Ok(match crate::serve::store(text)? {
+        StoreConfig::Fdb { cluster_file, .. } => {
+            let run = environment::real().rng.next_u64();
+            StoreConfig::Fdb { cluster_file, prefix: format!("bench-{run:016x}") }
+        }
+        other @ (StoreConfig::Embedded | StoreConfig::Remote { .. }) => other,
+    })
 }
 
 /// Host and port of a URL.
@@ -223,6 +246,8 @@ async fn measure(
         Workload::Recovery => Box::pin(cold::recovery(world, plan)).await?,
         Workload::Memory => Box::pin(cold::memory(world, plan)).await?,
         Workload::Failover => Box::pin(failover::run(world, plan)).await?,
+        Workload::Remote => Box::pin(bench_cluster::remote(world, plan)).await?,
+        Workload::Rebalance => Box::pin(bench_cluster::rebalance(world, plan)).await?,
         Workload::Overload => Box::pin(overload::run(world, plan)).await?,
         Workload::All => return everything(arguments, world, plan, screen).await,
         Workload::Prepare => return make_data(arguments, world, plan, screen).await,

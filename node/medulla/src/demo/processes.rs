@@ -3,7 +3,6 @@
 
 use crate::client::remote::Api;
 use crate::failure::Failure;
-use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -116,10 +115,12 @@ impl Processes {
                 return Err(Failure::failed(format!("node {ended} ended; its log says why")));
             }
             let nodes = api.list("/api/v1/nodes", &[], "nodes").await.unwrap_or_default();
-            let owns = |node: &Value| {
-                node["state"] == "up" && node["shards"].as_u64().is_some_and(|shards| shards > 0)
-            };
-            if nodes.iter().filter(|node| owns(node)).count() == self.nodes.len() {
+            let up = nodes.iter().filter(|node| node["state"] == "up");
+            let shards: Vec<u64> =
+                up.map(|node| node["shards"].as_u64().unwrap_or_default()).collect();
+            let share = shards.iter().sum::<u64>() / u64::try_from(self.nodes.len()).unwrap_or(1);
+            let is_even = share > 0 && shards.iter().all(|shards| *shards >= share);
+            if is_even && shards.len() == self.nodes.len() {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;

@@ -162,7 +162,7 @@ impl Join for HttpJoin {
                     let may_repeat = code != "MED-CLUS-001" && code != "MED-NODE-013";
                     JoinError { reason: format!("{code}: {message}"), may_repeat }
                 }
-                other => {
+                other @ (Failure::Usage { .. } | Failure::Failed { .. } | Failure::Checked) => {
                     let reason = other.line().unwrap_or_default();
                     JoinError { reason, may_repeat: true }
                 }

@@ -6,7 +6,7 @@ mod config;
 use crate::environment;
 use crate::failure::Failure;
 use crate::screen::Screen;
-pub(crate) use cluster::security;
+pub(crate) use cluster::{security, store};
 use config::ServeConfig;
 use node_app::{Node, NodeConfig, assemble};
 use schema_types::error_code::ErrorCode;
