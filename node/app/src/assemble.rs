@@ -307,12 +307,17 @@ impl Node {
     fn anchor(&mut self, interval_seconds: u64) {
         let anchors = Arc::clone(&self.anchors);
         let runtime = self.gateway.runtime.clone();
+        let anchoring = self.member.as_ref().map(Member::anchoring);
         let mut stopping = self.stopping.subscribe();
         self.servers.push(tokio::spawn(async move {
             let interval = Duration::from_secs(interval_seconds.max(1));
             while tokio::time::timeout(interval, stopping.wait_for(|stop| *stop)).await.is_err() {
-                if let Err(error) = anchors.write(&runtime).await {
-                    tracing::warn!(code = %error.code(), "audit heads could not be anchored");
+                match (anchors.write(&runtime).await, &anchoring) {
+                    (Ok(heads), Some(anchoring)) => anchoring.anchor(&heads).await,
+                    (Ok(_), None) => {}
+                    (Err(error), _) => {
+                        tracing::warn!(code = %error.code(), "audit heads could not be anchored");
+                    }
                 }
             }
         }));

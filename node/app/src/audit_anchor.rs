@@ -1,6 +1,6 @@
 //! Audit heads kept outside the store (AUD-2): a file to which the newest signed head of every
 //! shard is appended now and then. It shows a truncated or rolled-back log, which the store alone
-//! cannot. Until the cluster anchors heads in Raft, operators may copy the file elsewhere.
+//! cannot. A cluster anchors heads in its Raft state too; alone, copy the file elsewhere.
 
 use crate::error::NodeError;
 use actors_audit::SignedTreeHead;
@@ -72,15 +72,16 @@ impl AnchorWriter {
         Ok(Self { file, state: Mutex::new(state) })
     }
 
-    /// Appends the newest durable head of every shard whose log grew since the last call.
+    /// Appends the newest durable head of every shard of this node whose log grew since the last
+    /// call; gives the heads.
     ///
     /// # Errors
     /// [`NodeError`] when the store cannot be read or the file cannot be written.
-    pub async fn write(&self, runtime: &Runtime) -> Result<(), NodeError> {
+    pub async fn write(&self, runtime: &Runtime) -> Result<Vec<SignedTreeHead>, NodeError> {
         let heads = runtime.anchor_heads().await?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_new = false;
-        for signed in heads {
+        for signed in &heads {
             let shard = signed.head.shard.0;
             if state.sizes.get(&shard) == Some(&signed.head.size) {
                 continue;
@@ -93,6 +94,6 @@ impl AnchorWriter {
         if is_new {
             self.file.sync_data()?;
         }
-        Ok(())
+        Ok(heads)
     }
 }

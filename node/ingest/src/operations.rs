@@ -2,6 +2,7 @@
 //! nobody does.
 
 use crate::http::ApiError;
+use actors_audit::SignedTreeHead;
 use futures::future::BoxFuture;
 use schema_types::time::Timestamp;
 use serde_json::Value;
@@ -64,6 +65,9 @@ pub trait ClusterOperations: Send + Sync {
 
     /// Every shard of the plan, with what it waits for when it is not open.
     fn shards(&self) -> Vec<Value>;
+
+    /// The audit heads that the cluster remembers (AUD-2).
+    fn audit_anchors(&self) -> Vec<SignedTreeHead>;
 
     /// The control plane itself: leader, voters, and why the planner moves nothing.
     fn control(&self) -> BoxFuture<'_, Value>;

@@ -60,7 +60,7 @@ impl Leader {
         if !parts.balances {
             // Nothing is ever so much better that a shard moves for it.
             rules.gain_percent_min = u64::from(u32::MAX);
-            (rules.hot_load_min, rules.cold_load_max) = (u64::MAX, 0);
+            (rules.hot_load_min, rules.shards_min) = (u64::MAX, Some(usize::MAX));
         }
         let shown = Mutex::default();
         Arc::new(Self { parts, rules, shown, proposals_refused: AtomicU64::new(0) })

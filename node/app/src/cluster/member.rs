@@ -1,6 +1,7 @@
 //! A node's part in its cluster, put together and taken apart.
 
 use super::agent::Agent;
+use super::anchors::{self, AnchorCounters};
 use super::config::ClusterConfig;
 use super::control::{Control, ControlMachine, NotDone};
 use super::identity::{ClusterError, Identity};
@@ -9,6 +10,7 @@ use super::lease::{self, Observer, Unrenewed};
 use super::operations::Operations;
 use super::router::{Router, Served};
 use crate::Environment;
+use actors_audit::SignedTreeHead;
 use actors_runtime::{Runtime, stored_shards};
 use actors_store::Store;
 use consensus_control::command::{Formation, NodeStart};
@@ -77,6 +79,7 @@ struct Shared {
     /// The run of this process, once it has its lease.
     incarnation: AtomicU64,
     status: NodeStatus,
+    anchors: AnchorCounters,
     /// Why the process must end.
     failed: watch::Sender<Option<String>>,
 }
@@ -117,6 +120,7 @@ impl Member {
             renewals_failed: AtomicU64::new(0),
             incarnation: AtomicU64::new(0),
             status,
+            anchors: AnchorCounters::default(),
             failed: watch::Sender::new(None),
         });
         let formation = match identity.has_formed {
@@ -146,6 +150,11 @@ impl Member {
         let mut failed = self.shared.failed.subscribe();
         let reason = failed.wait_for(Option::is_some).await;
         reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
+    }
+
+    /// Has the cluster remember audit heads (AUD-2).
+    pub(crate) fn anchoring(&self) -> Anchoring {
+        Anchoring(Arc::clone(&self.shared))
     }
 
     /// Names and values of the member's metrics.
@@ -203,6 +212,15 @@ impl Member {
     }
 }
 
+/// Anchors audit heads, also while the member is being taken apart.
+pub(crate) struct Anchoring(Arc<Shared>);
+
+impl Anchoring {
+    pub(crate) async fn anchor(&self, heads: &[SignedTreeHead]) {
+        anchors::anchor(&self.0.control, self.0.node, heads, &self.0.anchors).await;
+    }
+}
+
 impl Shared {
     fn fail(&self, reason: String) {
         tracing::error!(reason, "this node must end");
@@ -252,6 +270,8 @@ impl Shared {
             ("medulla_cluster_steps_total", load(&agent.steps)),
             ("medulla_cluster_steps_failed_total", load(&agent.steps_failed)),
             ("medulla_cluster_shards_dropped_total", load(&agent.dropped)),
+            ("medulla_cluster_audit_heads_anchored_total", load(&self.anchors.anchored)),
+            ("medulla_cluster_audit_heads_contradicted_total", load(&self.anchors.contradicted)),
             ("medulla_cluster_calls_forwarded_total", load(&router.calls)),
             ("medulla_cluster_calls_unreached_total", load(&router.unreached)),
             ("medulla_cluster_calls_lost_total", load(&router.lost)),

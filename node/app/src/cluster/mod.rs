@@ -7,6 +7,7 @@
 //! | `control` | proposals to the control plane, and its state machine inside Raft |
 //! | `lease` | this node's proof of life in the store, and what it sees of the others' |
 //! | `agent` | does the steps of hand-offs that are this node's turn (OWN-1, LIVE-1) |
+//! | `anchors` | audit heads into the Raft state (AUD-2) |
 //! | `leader` | on the leader alone: members, voters, leases that are over, placement, watchdog |
 //! | `router` | the shard map, and calls to the owners of shards |
 //! | `operations` | what operators see and ask for |
@@ -17,6 +18,7 @@
 //! the plan; that a node may commit is decided by the owner row in the store alone (OWN-1).
 
 mod agent;
+mod anchors;
 mod config;
 mod control;
 mod identity;

@@ -1,8 +1,10 @@
 //! What operators see of the cluster and what they can ask for.
 
+use super::anchors;
 use super::control::{Control, NotDone};
 use super::identity::{Identity, JoinAnswer, JoinRequest};
 use super::leader::Leader;
+use actors_audit::SignedTreeHead;
 use consensus_control::{
     Answer, Command, ControlState, Drain, Holding, Life, Paused, Shard, WaitsFor,
 };
@@ -179,6 +181,10 @@ impl ClusterOperations for Operations {
 
     fn shards(&self) -> Vec<Value> {
         self.control.read(shards)
+    }
+
+    fn audit_anchors(&self) -> Vec<SignedTreeHead> {
+        anchors::remembered(&self.control)
     }
 
     fn control(&self) -> BoxFuture<'_, Value> {

@@ -153,6 +153,7 @@ impl Cluster {
         config.store = StoreConfig::Remote { address: self.store.to_string() };
         config.cluster = Some(cluster);
         config.runtime.node = name;
+        config.anchor_interval_seconds = 1;
         config.runtime.shards = SHARDS;
         let runtime = runtime();
         let environment = Environment {

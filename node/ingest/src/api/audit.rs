@@ -31,10 +31,12 @@ async fn verify(app: &App, asked: &Asked) -> Answered {
     admit(app, asked, gateway.facility("audit"), "audit-verify").await?;
     let snapshot = gateway.runtime.snapshot().await?;
     let keys = gateway.runtime.audit_public_keys();
+    let anchors = app.status.cluster.as_ref().map(|cluster| cluster.audit_anchors());
+    let anchors = anchors.unwrap_or_default();
     let (mut records, mut first_bad, mut reports) = (0, Value::Null, Vec::new());
     let mut is_sound = true;
     for shard in trail::shards(&*snapshot).await? {
-        let report = trail::verify_shard(&*snapshot, shard, &keys, &[]).await?;
+        let report = trail::verify_shard(&*snapshot, shard, &keys, &anchors).await?;
         records += report.records;
         is_sound &= report.ok;
         if let (Some(index), true) = (report.first_bad, first_bad.is_null()) {
