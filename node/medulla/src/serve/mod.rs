@@ -109,7 +109,11 @@ pub(crate) async fn run(arguments: ServeArguments, screen: Screen) -> Result<(),
          addresses reads and writes everything",
     );
     let mut interrupts = Interrupts::new()?;
-    let node = Box::pin(assemble(environment::real(), config.node()?)).await?;
+    // A node may wait for long to be let into its cluster.
+    let node = tokio::select! {
+        node = Box::pin(assemble(environment::real(), config.node()?)) => node?,
+        () = interrupts.wait() => return Err(Failure::failed("interrupted")),
+    };
     crate::screen::output(&format!("listening {}", addresses(&node)));
     let failed = tokio::select! {
         reason = node.failed() => Some(reason),
