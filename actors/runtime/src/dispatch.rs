@@ -9,8 +9,10 @@ use crate::forward::Parcel;
 use crate::limits::NAME_BYTES_MAX;
 use crate::node::{NodeInner, Runtime};
 use crate::submit::{Attachments, Outcome, Places, Preparation, Prepared, Submission};
+use crate::trace_words::{committed, ended};
 use crate::unit::{CommitFailure, Unit, Work};
 use actors_core::{Envelope, Notice};
+use node_env::trace::{self, Carried, Label, LabelValue, Operation, Span};
 use ractor::MessagingErr;
 use schema_types::ids::EntityId;
 use std::sync::Arc;
@@ -38,7 +40,12 @@ impl Runtime {
         }
         check_names(&envelope)?;
         let place = Some(node.admit(attachments.urgency)?);
-        node.submit_anywhere::<E>(Parcel { envelope, attachments, place }).await
+        let parcel = Parcel { envelope, attachments, place };
+        match trace::child(Operation::Submit) {
+            None => node.submit_anywhere::<E>(parcel).await,
+            // Rare: on the heap, so that the usual way stays small.
+            Some(span) => Box::pin(node.submit_traced(span, parcel)).await,
+        }
     }
 
     /// Like [`Runtime::submit`], for another node that takes this one for the owner: what is not
@@ -87,6 +94,22 @@ impl NodeInner {
         entered.inspect_err(|_| self.metrics.commands_overloaded.add(1))
     }
 
+    /// Submits within a span of its own.
+    async fn submit_traced<E: HostedEntity>(
+        self: &Arc<Self>,
+        mut span: Box<Span>,
+        parcel: Parcel<E>,
+    ) -> Result<Outcome<E::Reply>, SubmitError> {
+        let entity = &parcel.envelope.entity;
+        span.label(Label::EntityKind, LabelValue::Word(entity.kind().name()));
+        if let Some(shard) = self.shard_at(entity.hash()) {
+            span.label(Label::Shard, LabelValue::Number(u64::from(shard.0)));
+        }
+        let result = span.around(Box::pin(self.submit_anywhere::<E>(parcel))).await;
+        span.end(ended(&result));
+        result
+    }
+
     /// The shell's own commands need no admission: they are bounded where they come from.
     pub(crate) async fn submit<E: HostedEntity>(
         self: &Arc<Self>,
@@ -132,7 +155,8 @@ impl NodeInner {
         let (reply, settled) = oneshot::channel();
         let entity = envelope.entity.clone();
         let places = Places { entity: None, node: place };
-        let submission = Submission { envelope, attachments, reply, places };
+        let trace = Carried::current();
+        let submission = Submission { envelope, attachments, reply, places, trace };
         let message = EntityMessage::<E>::Submit(Box::new(submission));
         let handed = match self.try_hand_over(&entity, message) {
             // Rare and large: on the heap, so that the usual way stays small.
@@ -302,7 +326,8 @@ impl Group {
         let (reply, settled) = oneshot::channel();
         let (prepared, is_prepared) = oneshot::channel();
         let places = Places { entity: None, node: Some(node.admit(attachments.urgency)?) };
-        let submission = Submission { envelope, attachments, reply, places };
+        let trace = Carried::default();
+        let submission = Submission { envelope, attachments, reply, places, trace };
         let preparation = Box::new(Preparation { submission, prepared });
         node.hand_over(&entity, EntityMessage::<E>::Prepare(preparation)).await?;
         self.last = Some(entity);
@@ -335,7 +360,11 @@ impl Group {
         if !runtime.inner.committer.send(Work { units }).await {
             return Err(SubmitError::ShuttingDown);
         }
+        let span = trace::child(Operation::Commit);
         let result = settled.await.unwrap_or(Err(CommitFailure::Discarded));
+        if let Some(span) = span {
+            span.end(committed(&result));
+        }
         for verdict in verdicts {
             // A member that is gone reloads from the store.
             drop(verdict.send(result.clone()));

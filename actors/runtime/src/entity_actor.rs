@@ -9,8 +9,10 @@ use crate::load;
 use crate::node::NodeInner;
 use crate::residency::{InFlight, Residency};
 use crate::submit::{Outcome, OutcomeSender, Preparation, Prepared, Submission};
+use crate::trace_words;
 use crate::unit::{CommitFailure, Unit, Work};
 use actors_core::Entity;
+use node_env::trace::Operation;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -121,7 +123,7 @@ impl<E: Entity> Resident<E> {
     }
 
     async fn submit(&mut self, submission: Submission<E>) {
-        let Submission { envelope, attachments, reply, places } = submission;
+        let Submission { envelope, attachments, reply, places, trace } = submission;
         if let Err(error) = self.refresh().await {
             return answer(reply, Err(error));
         }
@@ -132,8 +134,12 @@ impl<E: Entity> Resident<E> {
             Ok(decided) => {
                 let metrics = Arc::clone(&self.node.metrics);
                 let (parts, outcome) = decided.into_parts();
+                let span = trace.child(Operation::Commit);
                 let done = Box::new(move |committed: Result<u64, CommitFailure>| {
                     let _until_now = places;
+                    if let Some(span) = span {
+                        span.end(trace_words::committed(&committed));
+                    }
                     let result = committed.map_err(SubmitError::from).and(outcome);
                     crate::decide::count(&metrics, &result);
                     answer(reply, result);
@@ -150,7 +156,7 @@ impl<E: Entity> Resident<E> {
     /// settled, so that nothing else is decided on a state that may be taken back.
     async fn prepare(&mut self, preparation: Preparation<E>) {
         let Preparation { submission, prepared } = preparation;
-        let Submission { envelope, attachments, reply, places } = submission;
+        let Submission { envelope, attachments, reply, places, .. } = submission;
         if let Err(error) = self.refresh().await {
             return answer(reply, Err(error));
         }

@@ -61,13 +61,16 @@ impl Runtime {
     /// The shard that holds `hash`, here or elsewhere; nothing when this node does not know.
     #[must_use]
     pub fn shard_at(&self, hash: u64) -> Option<ShardId> {
-        let node = &self.inner;
-        let here = node.served.shard_of(hash);
-        here.or_else(|| node.forward.get().and_then(|forward| forward.shard_at(hash)))
+        self.inner.shard_at(hash)
     }
 }
 
 impl NodeInner {
+    pub(crate) fn shard_at(&self, hash: u64) -> Option<ShardId> {
+        let here = self.served.shard_of(hash);
+        here.or_else(|| self.forward.get().and_then(|forward| forward.shard_at(hash)))
+    }
+
     /// Submits here or at the owner, until there is an answer or the deadline is over.
     pub(crate) async fn submit_anywhere<E: HostedEntity>(
         self: &Arc<Self>,

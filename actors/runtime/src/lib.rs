@@ -35,6 +35,7 @@ mod shards;
 mod submit;
 mod supervisor;
 mod timers;
+mod trace_words;
 pub mod trail;
 mod unit;
 

@@ -26,6 +26,7 @@ use actors_facility::Facility;
 use actors_patient::Patient;
 use actors_store::{CommitLane, CommitRequest, Mutation, Snapshot, Store, keys};
 use node_env::Clock;
+use node_env::trace::Tracer;
 use ractor::{Actor, ActorCell, ActorId};
 use schema_types::audit::AuditDraft;
 use schema_types::ids::{EntityId, ShardCount, ShardId};
@@ -72,6 +73,7 @@ pub struct NodeInner {
     pub(crate) head_keys: Arc<HeadKeys>,
     /// The way to other nodes, in a cluster.
     pub(crate) forward: OnceLock<Arc<dyn Forward>>,
+    pub(crate) tracer: OnceLock<Tracer>,
 }
 
 impl HostedEntity for Patient {
@@ -232,6 +234,7 @@ impl Runtime {
             metrics,
             head_keys,
             forward: OnceLock::new(),
+            tracer: OnceLock::new(),
         });
         let runtime = Self { inner };
         runtime.start_tasks(lanes, lost_shards).await?;

@@ -7,6 +7,7 @@ use crate::unit::{CommitFailure, Precondition, Unit};
 use actors_core::{Entity, Envelope};
 use actors_store::Mutation;
 use bytes::Bytes;
+use node_env::trace::Carried;
 use schema_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -71,6 +72,8 @@ pub(crate) struct Submission<E: Entity> {
     pub(crate) attachments: Attachments,
     pub(crate) reply: OutcomeSender<E::Reply>,
     pub(crate) places: Places,
+    /// The span that the command is a part of.
+    pub(crate) trace: Carried,
 }
 
 /// One member of an atomic group, decided and held until the group is settled.

@@ -6,6 +6,7 @@ use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::signing_key;
 use crate::store::{Client, OpenStore};
+use crate::telemetry;
 use actors_audit::HeadSigner;
 use actors_runtime::{Runtime, RuntimeParts};
 use consensus_control::{Feature, NodeSpec, PublicKey};
@@ -144,6 +145,7 @@ impl Foundation {
             config: runtime_config,
         };
         let runtime = Runtime::start(parts).await?;
+        runtime.trace_by(config.tracer.clone());
         let mut status = NodeStatus::new(config.runtime.node.clone(), runtime.now());
         let mut member = None;
         if let Some((cluster, identity, spec)) = part {
@@ -272,9 +274,11 @@ impl Node {
     ) -> MoreMetrics {
         let of_store = self.store.metrics();
         let of_member = self.member.as_ref().map(Member::metrics);
+        let tracer = self.gateway.runtime.tracer().clone();
         let counters = Arc::clone(counters);
         Arc::new(move || {
             let all = of_store().into_iter().chain(counters.snapshot());
+            let all = all.chain(telemetry::metrics(&tracer));
             let all = all.map(|(name, value)| (name.to_owned(), value));
             let all = all.chain(of_member.iter().flat_map(|of_member| of_member()));
             all.chain(of_rpc.iter().flat_map(|of_rpc| of_rpc())).collect()

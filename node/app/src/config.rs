@@ -2,6 +2,7 @@
 
 use crate::cluster::ClusterConfig;
 use actors_runtime::RuntimeConfig;
+use node_env::trace::Tracer;
 use node_ingest::limits::IngestLimits;
 use node_rpc::RpcLimits;
 use node_store_embedded::limits::SEGMENT_BYTES_DEFAULT;
@@ -58,6 +59,8 @@ pub struct NodeConfig {
     pub anchor_interval_seconds: u64,
     /// Milliseconds that work in flight is given when the node stops. Default 10 000.
     pub grace_ms: u64,
+    /// Traces requests; whoever made it sends the spans on. Default off.
+    pub tracer: Tracer,
 }
 
 impl NodeConfig {
@@ -79,6 +82,7 @@ impl NodeConfig {
             ingest: IngestLimits::default(),
             anchor_interval_seconds: 2,
             grace_ms: 10_000,
+            tracer: Tracer::off(),
         }
     }
 }

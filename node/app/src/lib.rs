@@ -9,6 +9,7 @@ pub mod error;
 pub mod offline;
 pub mod signing_key;
 mod store;
+pub mod telemetry;
 
 pub use assemble::{Environment, Node, assemble, enrol};
 pub use config::{NodeConfig, StoreConfig};

@@ -1,7 +1,7 @@
-//! The seams to the outside world: clock, randomness, threads and files as traits, plus the
-//! marks (`always!`, `sometimes!`) that production, simulation and chaos share. Level 0: every
-//! crate may use it, it uses none. The real implementations sit behind the feature `real` (only
-//! node/medulla, chaos and tests enable it), the faked ones behind `fake`.
+//! The seams to the outside world: clock, randomness, threads and files as traits, traces of
+//! requests, plus the marks (`always!`, `sometimes!`) that production, simulation and chaos share.
+//! Level 0: every crate may use it, it uses none. The real implementations sit behind the feature
+//! `real` (only node/medulla, chaos and tests enable it), the faked ones behind `fake`.
 
 pub mod clock;
 pub mod disk;
@@ -12,6 +12,7 @@ pub mod marks;
 pub mod real;
 pub mod rng;
 pub mod spawn;
+pub mod trace;
 
 pub use clock::Clock;
 pub use disk::{DirectoryLock, Disk, DiskError, DiskFile, DiskOperation, OpenMode};

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::limits::{DEADLINE_MS_MAX, RpcLimits};
 use crate::subscribe::Follower;
 use actors_runtime::{Attachments, HostedEntity, Outcome, SubmitError};
+use node_env::trace::{self, Operation};
 use node_ingest::gateway::{Caller, Gateway, Origin};
 use schema_types::audit::{AuditAction, AuditOutcome};
 use schema_types::error_code::ErrorCode;
@@ -108,10 +109,18 @@ impl Service {
         let usual = self.limits.deadline_ms;
         let ms = if deadline_ms == 0 { usual } else { deadline_ms.min(DEADLINE_MS_MAX) };
         let limit = Duration::from_millis(u64::from(ms));
-        match tokio::time::timeout(limit, self.inside(work)).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::deadline()),
-        }
+        let tracer = self.gateway.runtime.tracer();
+        let late = |_| Err(Failure::deadline());
+        let Some(span) = tracer.request(Operation::RpcCall, None) else {
+            return tokio::time::timeout(limit, self.inside(work)).await.unwrap_or_else(late);
+        };
+        let work = span.around(Box::pin(self.inside(work)));
+        let result = tokio::time::timeout(limit, work).await.unwrap_or_else(late);
+        span.end(match &result {
+            Ok(_) => trace::Outcome::Done("done"),
+            Err(failure) => trace::Outcome::Failed(failure.code.as_str()),
+        });
+        result
     }
 
     /// A name for a question; questions are not remembered, the name is for the audit log.

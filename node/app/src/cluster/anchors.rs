@@ -1,5 +1,5 @@
-//! Audit heads in the Raft state (AUD-2): a majority of machines remembers how long each log was and
-//! what was in it, so a log that lost its end, or has another one, is found out by whoever asks.
+//! Audit heads in the Raft state (AUD-2): a majority of machines remembers how long each log was
+//! and what was in it, so a log that lost its end, or has another one, is found out by who asks.
 
 use super::control::Control;
 use actors_audit::SignedTreeHead;

@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use consensus_control::{ControlState, Life};
 use futures::future::BoxFuture;
+use node_env::trace::{self, Label, LabelValue, Operation, Outcome, SpanContext};
 use node_rpc::peer::{CallOutcome, HandlerFuture, PeerError, PeerHandler, PeerId, PeerNetwork};
 use schema_types::cluster::{NodeId, ShardMap};
 use schema_types::ids::ShardId;
@@ -100,8 +101,16 @@ impl Forward for Router {
             };
             self.counters.calls.fetch_add(1, Ordering::Relaxed);
             let deadline = Duration::from_millis(deadline_ms);
-            let answer = network.call(peer, &call, deadline).await;
-            answer.map_err(|error| self.judge(&error))
+            let Some(mut span) = trace::child(Operation::Forward) else {
+                let answer = network.call(peer, &call, deadline).await;
+                return answer.map_err(|error| self.judge(&error));
+            };
+            span.label(Label::Peer, LabelValue::Number(peer.number()));
+            let traced = [&span.context().header(), &call[..]].concat();
+            let answer = network.call(peer, &traced, deadline).await;
+            let answer = answer.map_err(|error| self.judge(&error));
+            span.end(forwarded(&answer));
+            answer
         })
     }
 
@@ -131,12 +140,36 @@ impl Router {
     }
 }
 
-/// Serves the calls of other nodes. They are proven members of the cluster.
+/// How a call to another node ended. What the other node did is in its own span.
+fn forwarded(answer: &Result<Vec<u8>, ForwardError>) -> Outcome {
+    match answer {
+        Ok(_) => Outcome::Done("answered"),
+        Err(ForwardError::Unreached) => Outcome::Failed("unreached"),
+        Err(ForwardError::Overloaded { .. }) => Outcome::Failed("overloaded"),
+        Err(ForwardError::TooLarge { .. }) => Outcome::Failed("too-large"),
+        Err(ForwardError::Lost) => Outcome::Failed("lost"),
+    }
+}
+
+/// Serves the calls of other nodes. They are proven members of the cluster. A call that belongs to
+/// a trace of its sender is traced here as well.
 pub(crate) struct Served(pub(crate) Runtime);
 
 impl PeerHandler for Served {
     fn call(&self, _from: PeerId, request: Vec<u8>) -> HandlerFuture {
         let runtime = self.0.clone();
-        Box::pin(async move { Ok(runtime.serve_call(&request).await) })
+        Box::pin(async move {
+            let (context, call) = SpanContext::split_header(&request);
+            let tracer = runtime.tracer();
+            let span = context.and_then(|context| tracer.continued(Operation::Serve, context));
+            let Some(span) = span else { return Ok(runtime.serve_call(call).await) };
+            let answer = span.around(Box::pin(runtime.serve_call(call))).await;
+            span.end(Outcome::Done("answered"));
+            Ok(answer)
+        })
     }
 }
+
+#[cfg(test)]
+#[path = "router_test.rs"]
+mod tests;

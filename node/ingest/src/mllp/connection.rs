@@ -10,6 +10,7 @@ use super::overloaded;
 use super::room::Room;
 use crate::gateway::Gateway;
 use crate::hl7;
+use node_env::trace::{Operation, Outcome};
 use schema_hl7::mllp::{Frame, FrameDecoder, FrameError, FrameProblem, encode_frame};
 use socket2::SockRef;
 use std::sync::Arc;
@@ -176,8 +177,16 @@ impl<S: Line> Connection<S> {
     async fn answer(&mut self, piece: Result<Frame, FrameError>) -> Result<(), Broken> {
         let (reply, was_too_large) = match piece {
             Ok(frame) => {
-                let work = hl7::receive_frame(&self.gateway, frame.bytes.expose());
-                let answered = Box::pin(work).await;
+                let work = Box::pin(hl7::receive_frame(&self.gateway, frame.bytes.expose()));
+                let tracer = self.gateway.runtime.tracer();
+                let answered = match tracer.request(Operation::MllpMessage, None) {
+                    None => work.await,
+                    Some(span) => {
+                        let answered = span.around(work).await;
+                        span.end(Outcome::Done("answered"));
+                        answered
+                    }
+                };
                 for received in &answered.received {
                     self.counters.note(received);
                 }

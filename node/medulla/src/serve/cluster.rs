@@ -35,6 +35,9 @@ pub(crate) struct ClusterSection {
     pub(crate) certificate: String,
     /// The key of the certificate, PEM.
     pub(crate) private_key: String,
+    /// Public keys, in hexadecimal, under which audit heads count that nodes signed which this
+    /// cluster does not know: `audit-signing.pub` of each node of a cluster that was lost.
+    trusted_audit_keys: Vec<String>,
     /// Voters of the control plane to strive for: 1, 3 or 5.
     voters_max: usize,
     /// Whether shards move, split and merge for balance.
@@ -61,6 +64,7 @@ impl Default for ClusterSection {
             authorities: String::new(),
             certificate: String::new(),
             private_key: String::new(),
+            trusted_audit_keys: Vec::new(),
             voters_max: cluster.voters_max,
             balances: cluster.balances,
             drain_ms: cluster.drain_ms,
@@ -100,6 +104,19 @@ impl ClusterSection {
         config.timeouts.lease_ms = self.lease_ms;
         config.timeouts.step_patience_ms = self.step_patience_ms;
         Ok(Some(config))
+    }
+}
+
+impl ClusterSection {
+    /// The audit keys as bytes.
+    pub(crate) fn audit_keys(&self) -> Result<Vec<[u8; 32]>, Failure> {
+        let wrong = |key: &String| Failure::usage(format!("not a key of 64 digits: {key}"));
+        let read = |key: &String| {
+            let digits = |at: usize| u8::from_str_radix(key.get(at..at + 2)?, 16).ok();
+            let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digits).collect();
+            bytes.filter(|_| key.len() == 64).and_then(|bytes| bytes.try_into().ok())
+        };
+        self.trusted_audit_keys.iter().map(|key| read(key).ok_or_else(|| wrong(key))).collect()
     }
 }
 
@@ -207,6 +224,18 @@ mod tests {
         ];
         for section in wrong {
             assert!(section.config().is_err(), "{section:?}");
+        }
+    }
+
+    #[test]
+    fn audit_keys_are_64_digits() {
+        let section = |key: &str| ClusterSection {
+            trusted_audit_keys: vec![key.to_owned()],
+            ..ClusterSection::default()
+        };
+        assert_eq!(section(&"0a".repeat(32)).audit_keys().unwrap(), [[10; 32]]);
+        for key in ["", "0a", &"0g".repeat(32), &"é".repeat(32)] {
+            assert!(section(key).audit_keys().is_err(), "{key}");
         }
     }
 

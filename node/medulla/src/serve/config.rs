@@ -1,6 +1,7 @@
 //! The configuration file of `medulla serve`: TOML, unknown keys refused, every key with a default.
 
 use super::cluster::{self, ClusterSection};
+use super::telemetry::TelemetrySection;
 use crate::failure::Failure;
 use node_app::{NodeConfig, StoreConfig};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub(crate) struct ServeConfig {
     pub(crate) grace_ms: u64,
     /// The cluster that the node is in, if it is in one.
     pub(crate) cluster: ClusterSection,
+    /// Traces of requests.
+    pub(crate) telemetry: TelemetrySection,
     /// The actors' settings.
     pub(crate) runtime: RuntimeSection,
     /// The gateways' limits.
@@ -94,6 +97,7 @@ impl Default for ServeConfig {
             anchor_interval_seconds: node.anchor_interval_seconds,
             grace_ms: node.grace_ms,
             cluster: ClusterSection::default(),
+            telemetry: TelemetrySection::default(),
             runtime: RuntimeSection::default(),
             ingest: IngestSection::default(),
         }
@@ -159,6 +163,7 @@ impl ServeConfig {
         let mut config = NodeConfig::new(self.data);
         config.store = cluster::store(&self.store)?;
         config.cluster = self.cluster.config()?;
+        let trusted_audit_keys = self.cluster.audit_keys()?;
         if config.cluster.is_some() && config.store == StoreConfig::Embedded {
             let message = "nodes of a cluster share a store: --store tcp://host:port";
             return Err(Failure::usage(message));
@@ -173,6 +178,7 @@ impl ServeConfig {
         let runtime = &mut config.runtime;
         runtime.node = self.runtime.node;
         runtime.shards = self.runtime.shards;
+        runtime.trusted_audit_keys = trusted_audit_keys;
         runtime.resident_entities_max = self.runtime.resident_entities_max;
         runtime.idle_seconds_max = self.runtime.idle_seconds_max;
         runtime.in_flight_max = self.runtime.in_flight_max;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod config;
+mod telemetry;
 
 use crate::environment;
 use crate::failure::Failure;
@@ -58,6 +59,13 @@ pub(crate) struct ServeArguments {
     /// Ask this node's HTTP address to be let into its cluster, unless the data directory is in one
     #[arg(long, value_name = "URL")]
     join: Option<String>,
+    /// Address of an OpenTelemetry collector (OTLP over HTTP) for traces of requests, without
+    /// patient data, for example http://127.0.0.1:4318 [default: no traces]
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
+    /// Of a million requests so many are traced [default: 10000]
+    #[arg(long, value_name = "N")]
+    traces_per_million: Option<u32>,
     /// Plain text without authentication, on loopback addresses only; never with real patients
     #[arg(long)]
     insecure_dev: bool,
@@ -83,6 +91,10 @@ impl ServeArguments {
         config.cluster.zone = self.zone.unwrap_or(config.cluster.zone);
         config.cluster.form |= self.form;
         config.cluster.join = self.join.unwrap_or(config.cluster.join);
+        config.telemetry.otlp = self.otlp.unwrap_or(config.telemetry.otlp);
+        if let Some(traces_per_million) = self.traces_per_million {
+            config.telemetry.traces_per_million = traces_per_million;
+        }
         config.insecure_dev |= self.insecure_dev;
         Ok(config)
     }
@@ -109,9 +121,12 @@ pub(crate) async fn run(arguments: ServeArguments, screen: Screen) -> Result<(),
          addresses reads and writes everything",
     );
     let mut interrupts = Interrupts::new()?;
+    let outside = environment::real();
+    let (tracer, telemetry) = config.telemetry.start(&outside, &config.runtime.node)?;
+    let node = NodeConfig { tracer, ..config.node()? };
     // A node may wait for long to be let into its cluster.
     let node = tokio::select! {
-        node = Box::pin(assemble(environment::real(), config.node()?)) => node?,
+        node = Box::pin(assemble(outside, node)) => node?,
         () = interrupts.wait() => return Err(Failure::failed("interrupted")),
     };
     crate::screen::output(&format!("listening {}", addresses(&node)));
@@ -120,6 +135,9 @@ pub(crate) async fn run(arguments: ServeArguments, screen: Screen) -> Result<(),
         () = interrupts.wait() => None,
     };
     let is_drained = node.stop().await;
+    if let Some(telemetry) = telemetry {
+        telemetry.finish().await;
+    }
     if !is_drained {
         tracing::warn!("work in flight was not finished in time");
     }
