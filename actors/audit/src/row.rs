@@ -87,6 +87,12 @@ impl PreparedLeaf {
         Ok(Self { row, leaf_hash })
     }
 
+    /// The record.
+    #[must_use]
+    pub fn record(&self) -> &[u8] {
+        &self.row[ROW_OVERHEAD_BYTES..]
+    }
+
     /// Length of the row in bytes.
     #[must_use]
     pub const fn row_bytes(&self) -> usize {

@@ -6,12 +6,15 @@
 //! the load without a timer. A failed transaction discards every unit behind it that was decided
 //! on the same speculative state.
 
+mod presence;
 mod queue;
 
+use presence::{Presence, check, note_presence, presence, stale};
 pub(crate) use queue::{CommitterHandle, Request, queue};
 
 use crate::admission::Admission;
 use crate::audit_log::{AuditBatch, AuditLogs};
+use crate::group::Guard;
 use crate::limits::{
     BATCH_BYTES_WANTED_MAX, BATCH_SHARE_DIVISOR, BATCH_UNITS_MAX, COMMIT_QUEUE_UNITS_MAX,
     COMMITS_IN_FLIGHT_MAX, RETRY_AFTER_MS,
@@ -20,10 +23,10 @@ use crate::metrics::Metrics;
 use crate::node::note_stopped;
 use crate::ownership::{Fence, Ownership};
 use crate::shards::Served;
-use crate::unit::{CommitFailure, OutboxSend, Precondition, Unit, Work};
+use crate::unit::{CommitFailure, OutboxSend, Unit, Work};
 use actors_store::{
-    CommitError, CommitFuture, CommitLane, CommitRequest, Committed, KeyRange, Mutation, ReadError,
-    Snapshot, Store, Version, keys, keys::Family,
+    CommitError, CommitFuture, CommitLane, CommitRequest, Committed, KeyRange, ReadError, Store,
+    Version, keys, keys::Family,
 };
 use bytes::Bytes;
 use futures::FutureExt;
@@ -31,7 +34,7 @@ use futures::stream::{FuturesOrdered, StreamExt};
 use node_env::Clock;
 use schema_types::ids::ShardId;
 use schema_types::time::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -53,9 +56,6 @@ pub(crate) struct CommitterParts {
     /// Units in one transaction.
     pub(crate) batch_units_max: usize,
 }
-
-/// Whether keys hold a value, by key.
-type Presence = BTreeMap<Bytes, bool>;
 
 /// A batch whose transaction ended.
 struct Ended {
@@ -210,7 +210,8 @@ impl Pipeline {
         let works = self.take_batch();
         let works = self.refuse_foreign(works);
         let shards = touched_shards(&works, &self.parts.served);
-        match self.assemble(asked_keys(&works), shards).await {
+        let asked = Asked { keys: asked_keys(&works), guards: guards(&works), shards };
+        match self.assemble(asked).await {
             Ok((batch, lost)) => {
                 for shard in lost {
                     self.lose(shard);
@@ -231,7 +232,8 @@ impl Pipeline {
         let mut ours = Vec::with_capacity(works.len());
         for work in works {
             let foreign = work.units.iter().find_map(|unit| {
-                let shard = self.parts.served.shard_of(unit.entity()?.hash());
+                unit.entity()?;
+                let shard = unit.shard(&self.parts.served);
                 let is_held = shard.is_some_and(|shard| self.ownership.holds(shard));
                 (!is_held).then_some(shard)
             });
@@ -257,14 +259,12 @@ impl Pipeline {
     }
 
     /// Reads what the batch needs to know: presence of asked keys, ownership, the logs if in doubt.
-    async fn assemble(
-        &mut self,
-        asked: Vec<Bytes>,
-        shards: Vec<ShardId>,
-    ) -> Result<(Batch, Vec<ShardId>), CommitFailure> {
+    async fn assemble(&mut self, asked: Asked) -> Result<(Batch, Vec<ShardId>), CommitFailure> {
         let parts = &mut self.parts;
         let snapshot = parts.store.begin().await.map_err(read_failure)?;
-        let present = presence(&*snapshot, &self.written, asked).await.map_err(read_failure)?;
+        let Asked { keys, guards, shards } = asked;
+        let present = presence(&*snapshot, &self.written, keys).await.map_err(read_failure)?;
+        let stale = stale(&*snapshot, &guards).await.map_err(read_failure)?;
         let mut lost = Vec::new();
         if self.in_doubt {
             // What failed may have failed because of a new owner, whose log is not ours to read.
@@ -290,6 +290,8 @@ impl Pipeline {
         let in_flight = |key: &&Bytes| self.written.iter().any(|keys| keys.contains_key(*key));
         let stored = present.keys().filter(|key| !in_flight(key));
         request.read_conflicts.extend(stored.map(|key| KeyRange::single(key)));
+        let guarded = guards.iter().filter(|guard| !stale.contains(guard)).flat_map(Guard::rows);
+        request.read_conflicts.extend(guarded.map(|(key, _)| KeyRange::single(&key)));
         for shard in shards {
             match self.ownership.check(&*snapshot, shard).await.map_err(read_failure)? {
                 Fence::Ours(range) => request.read_conflicts.push(range),
@@ -297,18 +299,18 @@ impl Pipeline {
             }
         }
         let audit = parts.logs.begin();
-        Ok((Batch { request, audit, accepted: Vec::new(), audited: 0, present }, lost))
+        Ok((Batch { request, audit, accepted: Vec::new(), audited: 0, present, stale }, lost))
     }
 
     fn submit(&mut self, mut batch: Batch, works: Vec<Work>) {
         let parts = &mut self.parts;
         for work in works {
-            match check(&batch.present, &work) {
+            match check(&batch.present, &batch.stale, &work) {
                 Ok(()) => batch.accept(parts, &self.followed, work),
                 Err(failure) => settle_failed(parts, work.units, &failure),
             }
         }
-        let Batch { mut request, mut audit, accepted, audited, present } = batch;
+        let Batch { mut request, mut audit, accepted, audited, present, .. } = batch;
         if accepted.is_empty() {
             return;
         }
@@ -347,15 +349,23 @@ struct Batch {
     audited: u64,
     /// Whether the keys that preconditions ask about hold a value, as this batch goes along.
     present: Presence,
+    /// Guards that do not hold: their groups have no effect.
+    stale: Vec<Guard>,
+}
+
+/// What a batch needs to know.
+struct Asked {
+    keys: Vec<Bytes>,
+    guards: Vec<Guard>,
+    shards: Vec<ShardId>,
 }
 
 impl Batch {
     fn accept(&mut self, parts: &CommitterParts, followed: &[KeyRange], work: Work) {
         for mut unit in work.units {
             note_presence(&mut self.present, followed, &unit.mutations);
-            if let Some(audit) = unit.audit.take()
-                && let Some(shard) = parts.served.shard_of(audit.entity.hash())
-            {
+            let shard = unit.shard(&parts.served);
+            if let (Some(audit), Some(shard)) = (unit.audit.take(), shard) {
                 let rows = &mut self.request.mutations;
                 self.audit.append(&parts.logs, shard, audit, rows);
                 self.audited += 1;
@@ -372,78 +382,18 @@ fn asked_keys(works: &[Work]) -> Vec<Bytes> {
     preconditions.map(|precondition| precondition.key().clone()).collect()
 }
 
+fn guards(works: &[Work]) -> Vec<Guard> {
+    works.iter().flat_map(|work| work.guards.iter().cloned()).collect()
+}
+
 /// OWN-1: `own/{shard}` of every shard that the batch touches is read and compared, and is part of
 /// the read set, so that a stale owner cannot commit even with a fresh read version.
 fn touched_shards(works: &[Work], served: &Served) -> Vec<ShardId> {
     let units = works.iter().flat_map(|work| &work.units);
-    let entities = units.filter_map(Unit::entity);
-    let mut touched: Vec<ShardId> =
-        entities.filter_map(|entity| served.shard_of(entity.hash())).collect();
+    let mut touched: Vec<ShardId> = units.filter_map(|unit| unit.shard(served)).collect();
     touched.sort_unstable();
     touched.dedup();
     touched
-}
-
-/// What batches in flight made of the asked keys, else what is stored.
-async fn presence(
-    snapshot: &dyn Snapshot,
-    written: &VecDeque<Presence>,
-    asked: Vec<Bytes>,
-) -> Result<Presence, ReadError> {
-    let mut present = BTreeMap::new();
-    for key in asked {
-        let newest = written.iter().rev().find_map(|keys| keys.get(&key).copied());
-        let holds = match newest {
-            Some(holds) => holds,
-            None => snapshot.get(&key).await?.is_some(),
-        };
-        present.insert(key, holds);
-    }
-    Ok(present)
-}
-
-/// All units of a work must be current and have their preconditions, or none takes effect.
-fn check(present: &Presence, work: &Work) -> Result<(), CommitFailure> {
-    for unit in &work.units {
-        if let Some((residency, generation)) = &unit.origin
-            && residency.is_discarded(*generation)
-        {
-            return Err(CommitFailure::Discarded);
-        }
-        // One row that the store cannot take must not fail the others in its batch.
-        unit.mutations.iter().try_for_each(Mutation::validate).map_err(CommitFailure::Store)?;
-        let holds = |precondition: &Precondition| {
-            let is_there = present.get(precondition.key()).copied().unwrap_or(false);
-            match precondition {
-                Precondition::Absent(_) => !is_there,
-                Precondition::Present(_) => is_there,
-            }
-        };
-        if !unit.preconditions.iter().all(holds) {
-            return Err(CommitFailure::Precondition);
-        }
-    }
-    Ok(())
-}
-
-/// Follows what the batch does to asked keys, and to timers and messages, which later batches may
-/// ask about while this one is in flight.
-fn note_presence(present: &mut Presence, followed: &[KeyRange], mutations: &[Mutation]) {
-    for mutation in mutations {
-        let (key, is_set) = match mutation {
-            Mutation::Set { key, .. } => (key, true),
-            Mutation::Clear { key } => (key, false),
-            Mutation::ClearRange { .. }
-            | Mutation::Add { .. }
-            | Mutation::SetVersionstampedKey { .. }
-            | Mutation::SetVersionstampedValue { .. } => continue,
-        };
-        if let Some(holds) = present.get_mut(key) {
-            *holds = is_set;
-        } else if followed.iter().any(|range| range.contains(key)) {
-            present.insert(key.clone(), is_set);
-        }
-    }
 }
 
 fn settle_done(parts: &CommitterParts, units: Vec<Unit>, version: Version) {

@@ -4,6 +4,7 @@
 use crate::audit_log::entity_ref;
 use crate::blob;
 use crate::error::SubmitError;
+use crate::group::{Guard, HeldUnit};
 use crate::limits::{RECENT_COMMANDS_KEPT, SENDS_PER_COMMAND_MAX};
 use crate::live::{self, LastRow};
 use crate::load::{self, Loaded};
@@ -15,6 +16,7 @@ use crate::submit::{Attachments, Outcome};
 use crate::unit::{Completion, OutboxSend, Precondition, PreparedAudit, Unit};
 use actors_core::{AuditNote, Context, Decision, Entity, Envelope, Rejection};
 use actors_store::{Mutation, keys};
+use bytes::Bytes;
 use schema_types::audit::{AuditAction, AuditDraft, AuditOutcome};
 use schema_types::ids::{CommandId, EntityId, MessageDigest, SourceId};
 use schema_types::time::Timestamp;
@@ -86,6 +88,21 @@ impl<R> Decided<R> {
 }
 
 impl UnitParts {
+    /// The form in which a group elsewhere commits them, and the messages that are delivered here
+    /// once it did.
+    pub(crate) fn into_held(self, guard: Guard) -> (HeldUnit, Vec<OutboxSend>) {
+        let Self { audit, mutations, preconditions, outbox } = self;
+        let PreparedAudit { entity, leaf, .. } = audit;
+        let record = Bytes::copy_from_slice(leaf.record());
+        (HeldUnit::new(entity, record, (mutations, preconditions), guard), outbox)
+    }
+
+    /// The entity's journal must end where it was decided: never two rows of one sequence.
+    pub(crate) fn require_journal_end<S>(&mut self, entity: &EntityId, before: &Mark<S>) {
+        let next = keys::journal(entity_ref(entity), before.sequence + 1);
+        self.preconditions.push(Precondition::Absent(next));
+    }
+
     pub(crate) fn into_unit(
         self,
         residency: &Arc<Residency>,
@@ -95,6 +112,7 @@ impl UnitParts {
         Unit {
             origin: Some((Arc::clone(residency), generation)),
             subject: None,
+            home: None,
             audit: Some(self.audit),
             mutations: self.mutations,
             preconditions: self.preconditions,
@@ -213,7 +231,7 @@ impl<E: Entity> Decider<E> {
         Ok(Some((record.content, record.at)))
     }
 
-    fn done_key(&self, meta: &rows::Meta) -> bytes::Bytes {
+    fn done_key(&self, meta: &rows::Meta) -> Bytes {
         let id = meta.command_id.as_str().as_bytes();
         keys::command_done(entity_ref(self.entity()), meta.source.as_str(), id)
     }

@@ -366,9 +366,17 @@ async fn start<E: HostedEntity>(
 }
 
 /// A failed actor's decided units are still valid; only when they are settled may a new actor
-/// start from the store, or it would miss them.
+/// start from the store, or it would miss them. The same goes for a group of another node for which
+/// it was held.
 async fn forget_failed<E: HostedEntity>(node: Arc<NodeInner>, slot: Arc<Slot<E>>) {
     slot.residency.units_settled().await;
+    let entity = &slot.residency.entity;
+    if slot.residency.is_held()
+        && let Ok(shard) = node.shard_of(entity)
+        && !node.stop_waiting(shard, None).await
+    {
+        return;
+    }
     E::directory(&node).remove_if(&slot, |_| true);
 }
 

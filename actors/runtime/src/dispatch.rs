@@ -1,5 +1,4 @@
-//! Getting a command to its actor and its outcome back: admission, residency, deadline, and the
-//! atomic group for what must take effect on several entities or on none.
+//! Getting a command to its actor and its outcome back: admission, residency, deadline.
 
 use crate::admission::{Place, Urgency};
 use crate::directory::HostedEntity;
@@ -8,9 +7,8 @@ use crate::error::SubmitError;
 use crate::forward::Parcel;
 use crate::limits::NAME_BYTES_MAX;
 use crate::node::{NodeInner, Runtime};
-use crate::submit::{Attachments, Outcome, Places, Preparation, Prepared, Submission};
-use crate::trace_words::{committed, ended};
-use crate::unit::{CommitFailure, Unit, Work};
+use crate::submit::{Attachments, Outcome, Places, Submission};
+use crate::trace_words::ended;
 use actors_core::{Envelope, Notice};
 use node_env::trace::{self, Carried, Label, LabelValue, Operation, Span};
 use ractor::MessagingErr;
@@ -78,18 +76,10 @@ impl Runtime {
             tokio::task::yield_now().await;
         }
     }
-
-    /// Starts an atomic group: everything prepared in it takes effect in one commit, or nothing.
-    /// Entities must be prepared in ascending order of their ids, or two groups could wait for
-    /// each other; [`Group::prepare`] checks that.
-    #[must_use]
-    pub fn group(&self) -> Group {
-        Group { runtime: self.clone(), units: Vec::new(), verdicts: Vec::new(), last: None }
-    }
 }
 
 impl NodeInner {
-    fn admit(&self, urgency: Urgency) -> Result<Place, SubmitError> {
+    pub(crate) fn admit(&self, urgency: Urgency) -> Result<Place, SubmitError> {
         let entered = self.admission.enter(urgency);
         entered.inspect_err(|_| self.metrics.commands_overloaded.add(1))
     }
@@ -206,7 +196,7 @@ impl NodeInner {
         }
     }
 
-    async fn await_outcome<R>(
+    pub(crate) async fn await_outcome<R>(
         &self,
         settled: oneshot::Receiver<Result<Outcome<R>, SubmitError>>,
     ) -> Result<Outcome<R>, SubmitError> {
@@ -221,7 +211,7 @@ impl NodeInner {
 
     /// Puts a message into the mailbox of the entity's actor. An actor that just failed is
     /// waited for: its entity starts again from the store once its decided units are settled.
-    async fn hand_over<E: HostedEntity>(
+    pub(crate) async fn hand_over<E: HostedEntity>(
         self: &Arc<Self>,
         entity: &EntityId,
         mut message: EntityMessage<E>,
@@ -258,6 +248,16 @@ pub(crate) struct Unsent<E: HostedEntity> {
     message: Option<EntityMessage<E>>,
 }
 
+impl<E: HostedEntity> Unsent<E> {
+    /// The message, if its entity is not served here; else why it was not sent.
+    pub(crate) fn into_unserved(self) -> Result<EntityMessage<E>, SubmitError> {
+        match self {
+            Self { error: SubmitError::NotServed { .. }, message: Some(message) } => Ok(message),
+            Self { error, .. } => Err(error),
+        }
+    }
+}
+
 impl<E: HostedEntity> From<SubmitError> for Unsent<E> {
     fn from(error: SubmitError) -> Self {
         Self { error, message: None }
@@ -271,104 +271,11 @@ impl<E: HostedEntity> From<Unsent<E>> for SubmitError {
 }
 
 /// Names go into keys and audit records, which have limits of their own (LIM-1).
-fn check_names<C>(envelope: &Envelope<C>) -> Result<(), SubmitError> {
+pub(crate) fn check_names<C>(envelope: &Envelope<C>) -> Result<(), SubmitError> {
     let Envelope { source, command_id, principal, purpose, .. } = envelope;
     let names = [source.as_str(), command_id.as_str(), principal.as_str(), purpose];
     match names.iter().map(|name| name.len()).max() {
         Some(bytes) if bytes > NAME_BYTES_MAX => Err(SubmitError::TooLarge { bytes }),
         Some(_) | None => Ok(()),
-    }
-}
-
-/// An atomic group being put together.
-pub struct Group {
-    runtime: Runtime,
-    units: Vec<Unit>,
-    verdicts: Vec<oneshot::Sender<Result<(), CommitFailure>>>,
-    last: Option<EntityId>,
-}
-
-/// A member's answer, to be awaited after the group was committed.
-pub struct Member<R> {
-    settled: oneshot::Receiver<Result<Outcome<R>, SubmitError>>,
-}
-
-impl<R> Member<R> {
-    /// The member's outcome.
-    ///
-    /// # Errors
-    /// What the group failed with.
-    pub async fn outcome(self) -> Result<Outcome<R>, SubmitError> {
-        self.settled.await.unwrap_or(Err(SubmitError::EntityFailed))
-    }
-}
-
-impl Group {
-    /// Decides a command as a member. The entity takes nothing else until the group is settled.
-    ///
-    /// # Errors
-    /// The refusal of this member: the group must be given up then. [`SubmitError::Overloaded`]
-    /// when there is no room. Members out of order are refused as a programming error.
-    pub async fn prepare<E: HostedEntity>(
-        &mut self,
-        envelope: Envelope<E::Command>,
-        attachments: Attachments,
-    ) -> Result<Member<E::Reply>, SubmitError> {
-        let node = Arc::clone(&self.runtime.inner);
-        if node.is_ending() {
-            return Err(SubmitError::ShuttingDown);
-        }
-        check_names(&envelope)?;
-        let entity = envelope.entity.clone();
-        if self.last.as_ref().is_some_and(|last| *last >= entity) {
-            return Err(SubmitError::Precondition);
-        }
-        let (reply, settled) = oneshot::channel();
-        let (prepared, is_prepared) = oneshot::channel();
-        let places = Places { entity: None, node: Some(node.admit(attachments.urgency)?) };
-        let trace = Carried::default();
-        let submission = Submission { envelope, attachments, reply, places, trace };
-        let preparation = Box::new(Preparation { submission, prepared });
-        node.hand_over(&entity, EntityMessage::<E>::Prepare(preparation)).await?;
-        self.last = Some(entity);
-        match is_prepared.await {
-            Ok(Prepared { unit, verdict }) => {
-                self.units.push(unit);
-                self.verdicts.push(verdict);
-                Ok(Member { settled })
-            }
-            // Refused: the reason is in the reply.
-            Err(_) => match node.await_outcome(settled).await {
-                Err(error) => Err(error),
-                Ok(_) => Err(SubmitError::OutcomeUnknown),
-            },
-        }
-    }
-
-    /// Commits all members in one transaction; afterwards each [`Member`] has its outcome.
-    ///
-    /// # Errors
-    /// Why nothing took effect.
-    pub async fn commit(self) -> Result<(), SubmitError> {
-        let Self { runtime, mut units, verdicts, .. } = self;
-        let Some(last) = units.last_mut() else { return Ok(()) };
-        let (sender, settled) = oneshot::channel();
-        last.done = Box::new(move |result| drop(sender.send(result.map(|_| ()))));
-        for (residency, _) in units.iter().filter_map(|unit| unit.origin.as_ref()) {
-            residency.unit_sent();
-        }
-        if !runtime.inner.committer.send(Work { units }).await {
-            return Err(SubmitError::ShuttingDown);
-        }
-        let span = trace::child(Operation::Commit);
-        let result = settled.await.unwrap_or(Err(CommitFailure::Discarded));
-        if let Some(span) = span {
-            span.end(committed(&result));
-        }
-        for verdict in verdicts {
-            // A member that is gone reloads from the store.
-            drop(verdict.send(result.clone()));
-        }
-        result.map_err(SubmitError::from)
     }
 }

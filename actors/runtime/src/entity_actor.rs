@@ -3,12 +3,12 @@
 //!
 //! It never waits for a commit of its own, except as a member of an atomic group.
 
-use crate::decide::{Decider, UnitParts};
+use crate::decide::{Decided, Decider};
 use crate::error::SubmitError;
 use crate::load;
 use crate::node::NodeInner;
 use crate::residency::{InFlight, Residency};
-use crate::submit::{Outcome, OutcomeSender, Preparation, Prepared, Submission};
+use crate::submit::{Holding, Outcome, OutcomeSender, Places, Preparation, Prepared, Submission};
 use crate::trace_words;
 use crate::unit::{CommitFailure, Unit, Work};
 use actors_core::Entity;
@@ -23,6 +23,8 @@ pub(crate) enum EntityMessage<E: Entity> {
     Submit(Box<Submission<E>>),
     /// Decide a command as a member of an atomic group.
     Prepare(Box<Preparation<E>>),
+    /// Decide a command as a member of a group that another node puts together.
+    Hold(Box<Holding<E>>),
     /// Write a snapshot if there is something new, so that waking is quick.
     Rest(Rest),
     /// Panic, to prove that nobody else notices.
@@ -39,6 +41,7 @@ impl<E: Entity> EntityMessage<E> {
         match self {
             Self::Submit(submission) => submission.places.entity = Some(place),
             Self::Prepare(preparation) => preparation.submission.places.entity = Some(place),
+            Self::Hold(holding) => holding.submission.places.entity = Some(place),
             Self::Rest(_) => {}
             #[cfg(test)]
             Self::Crash => {}
@@ -65,9 +68,9 @@ pub(crate) struct Start<E: Entity> {
 
 /// The actor's state.
 pub(crate) struct Resident<E: Entity> {
-    decider: Decider<E>,
-    node: Arc<NodeInner>,
-    residency: Arc<Residency>,
+    pub(crate) decider: Decider<E>,
+    pub(crate) node: Arc<NodeInner>,
+    pub(crate) residency: Arc<Residency>,
 }
 
 impl<E: Entity> Actor for EntityActor<E> {
@@ -95,6 +98,7 @@ impl<E: Entity> Actor for EntityActor<E> {
             // also while it has none.
             EntityMessage::Submit(submission) => Box::pin(resident.submit(*submission)).await,
             EntityMessage::Prepare(preparation) => Box::pin(resident.prepare(*preparation)).await,
+            EntityMessage::Hold(holding) => Box::pin(resident.hold(*holding)).await,
             EntityMessage::Rest(rest) => Box::pin(resident.rest(rest)).await,
             #[cfg(test)]
             EntityMessage::Crash => panic!("crashed by a test"),
@@ -105,7 +109,11 @@ impl<E: Entity> Actor for EntityActor<E> {
 
 impl<E: Entity> Resident<E> {
     /// Drops speculative state that a failed commit made void.
-    async fn refresh(&mut self) -> Result<(), SubmitError> {
+    pub(crate) async fn refresh(&mut self) -> Result<(), SubmitError> {
+        if self.residency.is_held() {
+            // The node ended before the fate of a group was known.
+            return Err(SubmitError::ShuttingDown);
+        }
         if self.residency.is_discarded(self.decider.generation) {
             Box::pin(self.reload()).await?;
         }
@@ -146,7 +154,7 @@ impl<E: Entity> Resident<E> {
                 });
                 let unit = parts.into_unit(&self.residency, self.decider.generation, done);
                 self.residency.unit_sent();
-                permit.send(Work { units: vec![unit] });
+                permit.send(Work::one(unit));
             }
             Err(error) => answer(reply, Err(error)),
         }
@@ -166,10 +174,7 @@ impl<E: Entity> Resident<E> {
             Err(error) => return answer(reply, Err(error)),
         };
         if decided.is_refused() {
-            // The refusal is audited by the coordinator's abort; this member has no effect.
-            let (parts, outcome) = decided.into_parts();
-            self.send_alone(parts).await;
-            return answer(reply, outcome);
+            return self.answer_alone(decided, reply, places).await;
         }
         let (parts, outcome) = decided.into_parts();
         let (verdict, settled) = oneshot::channel();
@@ -195,10 +200,24 @@ impl<E: Entity> Resident<E> {
         answer(reply, result);
     }
 
-    async fn send_alone(&self, parts: UnitParts) {
-        let unit = parts.into_unit(&self.residency, self.decider.generation, Box::new(|_| {}));
+    /// A refusal: it has no effect, and is told when its record is durable (AUD-1).
+    pub(crate) async fn answer_alone(
+        &self,
+        decided: Decided<E::Reply>,
+        reply: OutcomeSender<E::Reply>,
+        places: Places,
+    ) {
+        let (parts, outcome) = decided.into_parts();
+        let metrics = Arc::clone(&self.node.metrics);
+        let done = Box::new(move |committed: Result<u64, CommitFailure>| {
+            let _until_now = places;
+            let result = committed.map_err(SubmitError::from).and(outcome);
+            crate::decide::count(&metrics, &result);
+            answer(reply, result);
+        });
+        let unit = parts.into_unit(&self.residency, self.decider.generation, done);
         self.residency.unit_sent();
-        if !self.node.committer.send(Work { units: vec![unit] }).await {
+        if !self.node.committer.send(Work::one(unit)).await {
             self.residency.unit_settled();
         }
     }
@@ -212,6 +231,7 @@ impl<E: Entity> Resident<E> {
         let unit = Unit {
             origin: Some((Arc::clone(&self.residency), self.decider.generation)),
             subject: None,
+            home: None,
             audit: None,
             mutations: rows,
             preconditions: Vec::new(),
@@ -222,13 +242,13 @@ impl<E: Entity> Resident<E> {
             }),
         };
         self.residency.unit_sent();
-        if !self.node.committer.send(Work { units: vec![unit] }).await {
+        if !self.node.committer.send(Work::one(unit)).await {
             self.residency.unit_settled();
         }
     }
 }
 
 /// A caller that is gone needs no answer; the commit stands either way.
-fn answer<R>(reply: OutcomeSender<R>, result: Result<Outcome<R>, SubmitError>) {
+pub(crate) fn answer<R>(reply: OutcomeSender<R>, result: Result<Outcome<R>, SubmitError>) {
     drop(reply.send(result));
 }

@@ -187,23 +187,26 @@ fn settled<T>(
 }
 
 /// How long a caller waits for an owner, in growing pauses.
-struct Patience {
+pub(crate) struct Patience {
     deadline: Instant,
     pause_ms: u64,
 }
 
 impl Patience {
     fn new(node: &NodeInner) -> Self {
-        let deadline = Instant::now() + Duration::from_millis(node.config.deadline_ms);
+        Self::until(Instant::now() + Duration::from_millis(node.config.deadline_ms))
+    }
+
+    pub(crate) fn until(deadline: Instant) -> Self {
         Self { deadline, pause_ms: FORWARD_PAUSE_MS }
     }
 
-    fn left_ms(&self) -> u64 {
+    pub(crate) fn left_ms(&self) -> u64 {
         let left = self.deadline.saturating_duration_since(Instant::now());
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     }
 
-    async fn pause(&mut self, node: &NodeInner) -> Result<(), SubmitError> {
+    pub(crate) async fn pause(&mut self, node: &NodeInner) -> Result<(), SubmitError> {
         if Instant::now() >= self.deadline {
             let what = "shards on the move";
             return Err(SubmitError::Overloaded { what, retry_after_ms: FORWARD_PAUSE_MS_MAX });

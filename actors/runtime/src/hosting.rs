@@ -11,6 +11,7 @@ use crate::timers;
 use actors_device::Device;
 use actors_facility::Facility;
 use actors_patient::Patient;
+use bytes::Bytes;
 use schema_types::cluster::{Epoch, HashRange};
 use schema_types::ids::ShardId;
 use std::sync::Arc;
@@ -42,11 +43,12 @@ impl Runtime {
         let node = &self.inner;
         let ShardGrant { shard, range, epoch, inherits, retires } = grant;
         let (name, wanted) = (&node.config.node, [(*shard, Some(*epoch))]);
-        for held in ownership::claim(&node.store, name, &wanted, retires).await? {
+        let mark = node.groups.marks.fresh();
+        for held in ownership::claim(&node.store, name, &wanted, retires, &mark).await? {
             for former in inherits {
                 timers::inherit(node, &held, (*former, *range)).await?;
             }
-            node.host(held, *range).await?;
+            node.host(held, *range, &mark).await?;
         }
         Ok(())
     }
@@ -85,10 +87,11 @@ impl Runtime {
     pub(crate) async fn open_all(&self) -> Result<(), SubmitError> {
         let node = &self.inner;
         let wanted: Vec<_> = (0..node.shards.0).map(|shard| (ShardId(shard), None)).collect();
-        for held in ownership::claim(&node.store, &node.config.node, &wanted, &[]).await? {
+        let (name, mark) = (&node.config.node, node.groups.marks.fresh());
+        for held in ownership::claim(&node.store, name, &wanted, &[], &mark).await? {
             let range = HashRange::equal(node.shards, held.shard);
             let range = range.ok_or(SubmitError::NotServed { shard: Some(held.shard.0) })?;
-            node.host(held, range).await?;
+            node.host(held, range, &mark).await?;
         }
         Ok(())
     }
@@ -97,10 +100,15 @@ impl Runtime {
 impl NodeInner {
     /// The claim is durable: from now on nobody else writes to the shard's log, so what a snapshot
     /// shows of it is its end (AUD-2).
-    async fn host(&self, held: Held, range: HashRange) -> Result<(), SubmitError> {
-        let snapshot = self.store.begin().await?;
+    async fn host(&self, held: Held, range: HashRange, mark: &Bytes) -> Result<(), SubmitError> {
         let shard = held.shard;
+        if self.groups.marks.holds_otherwise(&held) {
+            // Others may have had the shard since: what is resident may be of the past.
+            self.leave(shard, 0).await;
+        }
+        let snapshot = self.store.begin().await?;
         let log = load_shard(&*snapshot, shard, &self.head_keys).await?;
+        self.groups.marks.open(held.clone(), mark.clone());
         if !self.committer.open(held, log).await {
             return Err(SubmitError::ShuttingDown);
         }
@@ -118,6 +126,7 @@ impl NodeInner {
         let facilities = self.empty::<Facility>(range, grace_ms).await;
         // What belongs to no entity's state ends with the last batch.
         let is_open = self.committer.close(shard).await;
+        self.groups.marks.close(shard);
         self.served.remove(shard);
         patients && devices && facilities && is_open
     }
@@ -144,7 +153,7 @@ impl NodeInner {
         }
         for slot in &left {
             // Units that still wait fail: they were decided on a state that is not ours any more.
-            slot.residency.discard(u64::MAX);
+            slot.residency.abandon();
             directory.remove_any(slot);
             self.stop(slot);
         }
@@ -169,6 +178,10 @@ pub(crate) async fn follow_losses(node: Arc<NodeInner>, mut lost: mpsc::Receiver
             shard = lost.recv() => shard,
         };
         let Some(shard) = shard else { return };
+        // It came back, and what was resident went then.
+        if node.served.open_shards().contains(&shard) {
+            continue;
+        }
         node.leave(shard, 0).await;
     }
 }

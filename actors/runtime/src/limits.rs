@@ -86,6 +86,29 @@ pub const REMOTE_CALL_BYTES_MAX: usize = 128 << 20;
 /// Bytes of an answer to another node: the whole state of the largest entity.
 pub const REMOTE_ANSWER_BYTES_MAX: usize = 128 << 20;
 
+/// Entities of this node that may be held for groups of other nodes at once.
+pub const GROUP_HOLDS_MAX: usize = 4_096;
+/// Names of holds that are over and are still known, so that a late call for one does nothing.
+pub const GROUP_HOLDS_REMEMBERED_MAX: usize = 8_192;
+/// Bytes of the name of a hold.
+pub const GROUP_HOLD_NAME_BYTES_MAX: usize = 256;
+/// Members of one group that are held on other nodes.
+pub const GROUP_MEMBERS_MAX: usize = 1_024;
+/// Bytes that the members of one group write, if some of them are on other nodes.
+pub const GROUP_BYTES_MAX: usize = 8_000_000;
+/// How long an entity is held before its owner stops waiting for the group, milliseconds.
+pub const GROUP_HOLD_MS_MAX: u64 = 10_000;
+/// How long a group takes to hold all its members from the first one on another node on,
+/// milliseconds.
+pub const GROUP_PREPARE_MS_MAX: u64 = 6_000;
+/// How long an entity of a shard that closes is still held, milliseconds.
+pub const GROUP_CLOSING_MS_MAX: u64 = 250;
+/// How often an owner that holds an entity looks whether its shard closes, and pause before a mark
+/// is renewed again, milliseconds.
+pub const GROUP_PAUSE_MS: u64 = 50;
+
+const _: () = assert!(GROUP_PREPARE_MS_MAX < GROUP_HOLD_MS_MAX);
+const _: () = assert!(GROUP_BYTES_MAX < actors_store::limits::TRANSACTION_BYTES_MAX);
 const _: () = assert!(NODE_IN_FLIGHT_MAX < COMMIT_QUEUE_UNITS_MAX);
 const _: () = assert!(VALUE_INLINE_BYTES_MAX < actors_store::limits::VALUE_BYTES_MAX);
 const _: () = assert!(

@@ -72,6 +72,10 @@ counters! {
     outbox_refused, "medulla_runtime_outbox_refused_total";
     /// Timers that fired.
     timers_fired, "medulla_runtime_timers_fired_total";
+    /// Entities held for groups that other nodes put together.
+    group_members_held, "medulla_runtime_group_members_held_total";
+    /// Times that an owner stopped waiting for the groups of a shard.
+    group_marks_renewed, "medulla_runtime_group_marks_renewed_total";
     /// Snapshots written.
     snapshots_written, "medulla_runtime_snapshots_written_total";
 }

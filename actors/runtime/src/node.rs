@@ -8,6 +8,7 @@ use crate::config::RuntimeConfig;
 use crate::directory::{Directory, FailureHook, HostedEntity, Supervision};
 use crate::error::SubmitError;
 use crate::forward::Forward;
+use crate::group::Groups;
 use crate::head_keys::HeadKeys;
 use crate::hosting;
 use crate::limits::{ADMISSION_INTERVAL_MS, NAME_BYTES_MAX, SHARDS_LOST_MAX, TOUCHED_MAX};
@@ -74,6 +75,7 @@ pub struct NodeInner {
     /// The way to other nodes, in a cluster.
     pub(crate) forward: OnceLock<Arc<dyn Forward>>,
     pub(crate) tracer: OnceLock<Tracer>,
+    pub(crate) groups: Groups,
 }
 
 impl HostedEntity for Patient {
@@ -165,13 +167,14 @@ impl NodeInner {
         let unit = Unit {
             origin: None,
             subject,
+            home: None,
             audit,
             mutations,
             preconditions: Vec::new(),
             outbox: Vec::new(),
             done: Box::new(move |result: Result<u64, CommitFailure>| drop(sender.send(result))),
         };
-        if !self.committer.send(Work { units: vec![unit] }).await {
+        if !self.committer.send(Work::one(unit)).await {
             return Err(SubmitError::ShuttingDown);
         }
         match settled.await {
@@ -217,6 +220,7 @@ impl Runtime {
             queue,
         ));
         let inner = Arc::new(NodeInner {
+            groups: Groups::new(&config.node, incarnation),
             admission,
             patients: Directory::new(&config, &served, &metrics),
             devices: Directory::new(&config, &served, &metrics),

@@ -100,6 +100,11 @@ impl Held {
         Ok(if is_ours { Fence::Ours(KeyRange::single(&self.key)) } else { Fence::Lost })
     }
 
+    /// The owner row as it must be.
+    pub(crate) fn row(&self) -> &Bytes {
+        &self.row
+    }
+
     fn new(shard: ShardId, epoch: Epoch, node: &str) -> Self {
         Self { shard, key: keys::owner(shard.0), row: encode(epoch, node) }
     }
@@ -107,7 +112,8 @@ impl Held {
 
 /// Claims shards by compare-and-set, all or none: each epoch grows, earlier owners are fenced.
 /// With a wanted epoch that one, which must be above the stored one or ours already. Shards that
-/// these came from by a split or a merge are retired: nobody can commit under them again.
+/// these came from by a split or a merge are retired: nobody can commit under them again. The mark
+/// is a new one: what was held under an earlier one is held no more, also in the same epoch.
 ///
 /// # Errors
 /// [`SubmitError::NotServed`] when another owner has that epoch or a newer one.
@@ -116,6 +122,7 @@ pub(crate) async fn claim(
     node: &str,
     wanted: &[(ShardId, Option<Epoch>)],
     retired: &[ShardId],
+    mark: &Bytes,
 ) -> Result<Vec<Held>, SubmitError> {
     for _ in 0..CLAIM_TRIES_MAX {
         let snapshot = store.begin().await?;
@@ -126,6 +133,7 @@ pub(crate) async fn claim(
             let claimed = Held::new(*shard, judge(*shard, stored.as_ref(), *epoch, node)?, node);
             transaction.add_read_conflict(KeyRange::single(&claimed.key));
             transaction.set(claimed.key.clone(), claimed.row.clone());
+            transaction.set(keys::hold_mark(shard.0), mark.clone());
             held.push(claimed);
         }
         for shard in retired {

@@ -7,7 +7,7 @@
 //! | bytes | content |
 //! |---|---|
 //! | 1 | version of the form, [`FORM_VERSION`] |
-//! | 1 | what it is: a call for one kind of entity, a call to record, an answer |
+//! | 1 | what it is: a command to a kind of entity, rows to record, a step of a group, an answer |
 //! | 4 | length of the body, big-endian |
 //! | .. | the body: MessagePack, fields and variants by name |
 //!
@@ -28,11 +28,14 @@ mod answer;
 mod call;
 mod failure;
 mod form;
+mod group;
 mod serve;
+mod serve_group;
 
 pub use answer::{decode_answer, decode_record_answer};
 pub use call::{encode_record, encode_record_touching, encode_submit};
 pub use form::FORM_VERSION;
+pub(crate) use group::{decode_prepared, encode_commit, encode_prepare, encode_settle};
 
 #[cfg(test)]
 mod remote_test;

@@ -21,6 +21,8 @@ pub(crate) struct Residency {
     /// Events behind the last snapshot. Only the actor writes it.
     events_since_snapshot: AtomicU32,
     failed: AtomicBool,
+    /// Held for a group of another node whose fate is not known here.
+    held: AtomicBool,
     settled: Notify,
 }
 
@@ -34,6 +36,7 @@ impl Residency {
             discarded_generation: AtomicU64::new(0),
             events_since_snapshot: AtomicU32::new(0),
             failed: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             settled: Notify::new(),
         }
     }
@@ -92,12 +95,29 @@ impl Residency {
         self.discarded_generation.load(Ordering::Acquire) >= generation
     }
 
+    /// The entity was let go in the middle of its work: nothing that is decided here counts.
+    pub(crate) fn abandon(&self) {
+        self.discard(u64::MAX);
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.is_discarded(u64::MAX)
+    }
+
     pub(crate) fn events_since_snapshot(&self) -> u32 {
         self.events_since_snapshot.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_events_since_snapshot(&self, events: u32) {
         self.events_since_snapshot.store(events, Ordering::Release);
+    }
+
+    pub(crate) fn set_held(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
     }
 
     pub(crate) fn mark_failed(&self) {

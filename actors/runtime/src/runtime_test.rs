@@ -1,5 +1,9 @@
 //! The shell over the in-memory store: what callers may rely on.
 
+mod cluster;
+mod group_faults;
+mod group_random;
+mod groups;
 mod moves;
 mod pipeline;
 mod remote;

@@ -2,6 +2,7 @@
 
 use crate::admission::{Place, Urgency};
 use crate::error::SubmitError;
+use crate::group::{HeldUnit, Verdict};
 use crate::residency::InFlight;
 use crate::unit::{CommitFailure, Precondition, Unit};
 use actors_core::{Entity, Envelope};
@@ -81,6 +82,22 @@ pub(crate) struct Prepared {
     pub(crate) unit: Unit,
     /// Told by the coordinator whether the group became durable.
     pub(crate) verdict: oneshot::Sender<Result<(), CommitFailure>>,
+}
+
+/// One member of a group that another node puts together, decided and held.
+pub(crate) struct Held<R> {
+    pub(crate) unit: HeldUnit,
+    pub(crate) outcome: Outcome<R>,
+    /// Told what became of the group.
+    pub(crate) verdict: oneshot::Sender<Verdict>,
+}
+
+/// A request to decide now and wait for the verdict on a group of another node.
+pub(crate) struct Holding<E: Entity> {
+    /// The name of the hold.
+    pub(crate) name: String,
+    pub(crate) submission: Submission<E>,
+    pub(crate) held: oneshot::Sender<Held<E::Reply>>,
 }
 
 /// A request to decide now and wait for the group.

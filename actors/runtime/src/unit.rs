@@ -1,7 +1,9 @@
 //! What one command contributes to a commit, and what its waiter is told afterwards.
 
 use crate::error::SubmitError;
+use crate::group::Guard;
 use crate::residency::Residency;
+use crate::shards::Served;
 use actors_audit::PreparedLeaf;
 use actors_store::{CommitError, Mutation, Version};
 use bytes::Bytes;
@@ -65,10 +67,17 @@ impl PreparedAudit {
     /// # Errors
     /// [`SubmitError::TooLarge`] when the record does not fit a row.
     pub(crate) fn new(draft: &AuditDraft) -> Result<Self, SubmitError> {
-        let record = schema_wire::audit::encode_record(draft);
-        let leaf = PreparedLeaf::new(&record)
-            .map_err(|_| SubmitError::TooLarge { bytes: record.len() })?;
-        Ok(Self { entity: draft.entity.clone(), leaf, touched: Vec::new() })
+        Self::of_record(draft.entity.clone(), &schema_wire::audit::encode_record(draft))
+    }
+
+    /// The same from an encoded record.
+    ///
+    /// # Errors
+    /// Like [`PreparedAudit::new`].
+    pub(crate) fn of_record(entity: EntityId, record: &[u8]) -> Result<Self, SubmitError> {
+        let leaf =
+            PreparedLeaf::new(record).map_err(|_| SubmitError::TooLarge { bytes: record.len() })?;
+        Ok(Self { entity, leaf, touched: Vec::new() })
     }
 }
 
@@ -78,6 +87,8 @@ pub(crate) struct Unit {
     pub(crate) origin: Option<(Arc<Residency>, u64)>,
     /// Whose shard the unit belongs to when it is nobody's state.
     pub(crate) subject: Option<EntityId>,
+    /// The shard of this node whose log keeps the record of a member elsewhere. Else the entity's.
+    pub(crate) home: Option<ShardId>,
     pub(crate) audit: Option<PreparedAudit>,
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) preconditions: Vec<Precondition>,
@@ -90,6 +101,12 @@ impl Unit {
     pub(crate) fn entity(&self) -> Option<&EntityId> {
         let origin = self.origin.as_ref().map(|(residency, _)| &residency.entity);
         origin.or(self.subject.as_ref()).or(self.audit.as_ref().map(|audit| &audit.entity))
+    }
+
+    /// The shard of this node under which the unit is committed: its own, or the one that keeps its
+    /// record.
+    pub(crate) fn shard(&self, served: &Served) -> Option<ShardId> {
+        self.home.or_else(|| served.shard_of(self.entity()?.hash()))
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
@@ -105,4 +122,12 @@ impl Unit {
 /// Units that take effect together or not at all.
 pub(crate) struct Work {
     pub(crate) units: Vec<Unit>,
+    /// What must be so where the members elsewhere are.
+    pub(crate) guards: Vec<Guard>,
+}
+
+impl Work {
+    pub(crate) fn one(unit: Unit) -> Self {
+        Self { units: vec![unit], guards: Vec::new() }
+    }
 }

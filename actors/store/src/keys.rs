@@ -12,6 +12,9 @@ use crate::tuple::{TupleError, TupleReader, TupleWriter};
 pub enum Family {
     /// `own/{shard}`: who owns a shard, with which epoch.
     Owner,
+    /// `h/{shard}`: mark that is current for as long as a shard's owner stands by the entities that
+    /// it holds for groups of other nodes.
+    HoldMark,
     /// `j/{entity}/{sequence}`: journal of an entity.
     Journal,
     /// `s/{entity}`: snapshot of an entity.
@@ -52,6 +55,7 @@ impl Family {
     pub const fn tag(self) -> &'static str {
         match self {
             Self::Owner => "own",
+            Self::HoldMark => "h",
             Self::Journal => "j",
             Self::Snapshot => "s",
             Self::CommandDone => "d",
@@ -125,6 +129,12 @@ fn of_entity(of: Family, entity: EntityRef<'_>) -> TupleWriter {
 #[must_use]
 pub fn owner(shard: u16) -> Bytes {
     family(Family::Owner).unsigned(u64::from(shard)).finish()
+}
+
+/// Mark under which entities of a shard are held.
+#[must_use]
+pub fn hold_mark(shard: u16) -> Bytes {
+    family(Family::HoldMark).unsigned(u64::from(shard)).finish()
 }
 
 /// One journal record.

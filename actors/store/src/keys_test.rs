@@ -52,6 +52,7 @@ fn sequences_sort_by_number() {
 fn families_do_not_overlap() {
     let all = [
         Family::Owner,
+        Family::HoldMark,
         Family::Journal,
         Family::Snapshot,
         Family::CommandDone,

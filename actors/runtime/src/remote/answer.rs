@@ -25,14 +25,19 @@ pub(super) enum Oversize {
 
 /// The bytes of an answer, at most [`REMOTE_ANSWER_BYTES_MAX`].
 pub(super) fn write<T: Serialize>(result: Result<T, SubmitError>, oversize: Oversize) -> Vec<u8> {
-    let answer = Answer { result: result.map_err(Failure::from) };
-    form::write(Form::Answer, &answer, REMOTE_ANSWER_BYTES_MAX).unwrap_or_else(|fault| {
+    try_write(result).unwrap_or_else(|fault| {
         let error = match oversize {
             Oversize::Harmless => fault.refusal(),
             Oversize::Done => SubmitError::OutcomeUnknown,
         };
         refuse(error)
     })
+}
+
+/// The same where the sender has to know that it is too large.
+pub(super) fn try_write<T: Serialize>(result: Result<T, SubmitError>) -> Result<Vec<u8>, Fault> {
+    let answer = Answer { result: result.map_err(Failure::from) };
+    form::write(Form::Answer, &answer, REMOTE_ANSWER_BYTES_MAX)
 }
 
 /// The bytes of an answer that says why there is none. Errors are small.
@@ -58,7 +63,7 @@ pub fn decode_record_answer(bytes: &[u8]) -> Result<(), SubmitError> {
     decode(bytes)
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SubmitError> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SubmitError> {
     match read::<T>(bytes) {
         Ok(Answer { result }) => result.map_err(SubmitError::from),
         Err(fault) => {
@@ -71,6 +76,6 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SubmitError> {
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Answer<T>, Fault> {
     match form::open(bytes, REMOTE_ANSWER_BYTES_MAX)? {
         (Form::Answer, body) => form::read(body),
-        (other @ (Form::Record | Form::Submit(_)), _) => Err(other.unexpected()),
+        (other, _) => Err(other.unexpected()),
     }
 }

@@ -76,6 +76,7 @@ const LIMITS: &[&str] = &[
     "commands of one entity",
     "commands of the node",
     "conflicting commits",
+    "entities held for groups",
     "resident entities",
     "shards on the move",
     "snapshot age",

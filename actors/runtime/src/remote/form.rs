@@ -29,17 +29,27 @@ pub(super) enum Form {
     Submit(EntityKind),
     /// What came of a call.
     Answer,
+    /// What became of a group, for an owner that holds a member of it.
+    Settle,
+    /// A group to be committed by the owner of one of its members.
+    Commit,
+    /// A command to an entity of this kind that is then held for a group.
+    Prepare(EntityKind),
 }
 
 impl Form {
     /// What is added to the number of a kind of entity.
     const SUBMIT: u8 = 16;
+    const PREPARE: u8 = 32;
 
     const fn number(self) -> u8 {
         match self {
             Self::Record => 1,
             Self::Answer => 2,
+            Self::Settle => 3,
+            Self::Commit => 4,
             Self::Submit(kind) => Self::SUBMIT + kind.number(),
+            Self::Prepare(kind) => Self::PREPARE + kind.number(),
         }
     }
 
@@ -47,6 +57,9 @@ impl Form {
         match number {
             1 => Some(Self::Record),
             2 => Some(Self::Answer),
+            3 => Some(Self::Settle),
+            4 => Some(Self::Commit),
+            Self::PREPARE.. => EntityKind::from_number(number - Self::PREPARE).map(Self::Prepare),
             _ => {
                 number.checked_sub(Self::SUBMIT).and_then(EntityKind::from_number).map(Self::Submit)
             }

@@ -3,6 +3,7 @@
 mod device;
 mod facility;
 mod golden;
+mod group;
 mod hostile;
 mod patient;
 mod releases;

@@ -28,6 +28,13 @@ impl Runtime {
                 EntityKind::Device => self.serve_submit::<Device>(body).await,
                 EntityKind::Facility => self.serve_submit::<Facility>(body).await,
             },
+            Ok((Form::Prepare(kind), body)) => match kind {
+                EntityKind::Patient => self.serve_prepare::<Patient>(body).await,
+                EntityKind::Device => self.serve_prepare::<Device>(body).await,
+                EntityKind::Facility => self.serve_prepare::<Facility>(body).await,
+            },
+            Ok((Form::Settle, body)) => self.serve_settle(body),
+            Ok((Form::Commit, body)) => self.serve_commit(body).await,
             Ok((Form::Answer, _)) => refuse(Form::Answer.unexpected()),
             Err(fault) => refuse(fault),
         }
@@ -57,7 +64,7 @@ impl Runtime {
     }
 }
 
-fn refuse(fault: Fault) -> Vec<u8> {
+pub(super) fn refuse(fault: Fault) -> Vec<u8> {
     tracing::warn!(%fault, "a call of another node was not understood");
     answer::refuse(fault.refusal())
 }

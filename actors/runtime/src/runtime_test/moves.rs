@@ -246,6 +246,25 @@ async fn a_split_and_a_merge_take_timers_along_and_fence_the_old_owner_own_1_liv
     verified_shards(&a, 9..=10).await;
 }
 
+/// A node that was away and never heard that somebody else had the shard for a while.
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_comes_back_unnoticed_starts_from_the_store_own_1() {
+    let world = World::new();
+    let (a, b) = (node(&world, "a").await, node(&world, "b").await);
+    let entity = patient("p");
+    open_all(&a, 1).await;
+    submit(&a, &entity, "m1", potassium(40, 1)).await.unwrap();
+    open_all(&b, 2).await;
+    submit(&b, &entity, "m2", potassium(40, 2)).await.unwrap();
+    open_all(&a, 3).await;
+    submit(&a, &entity, "m3", potassium(40, 3)).await.unwrap();
+    assert_eq!(state(&a, &entity).await.observations_total, 3);
+    assert!(a.shut_down(1_000).await);
+    open_all(&b, 4).await;
+    assert_eq!(state(&b, &entity).await.observations_total, 3, "nothing was written over");
+    verified_records(&b).await;
+}
+
 /// The way to the other of two nodes; now and then an answer is lost on the way back.
 struct Other {
     node: Runtime,

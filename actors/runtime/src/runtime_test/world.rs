@@ -55,8 +55,13 @@ impl World {
     }
 
     pub(super) async fn start_with(&self, config: RuntimeConfig) -> Runtime {
+        self.start_over(Arc::clone(&self.store) as Arc<dyn Store>, config).await
+    }
+
+    /// Starts over something that stands before the world's store.
+    pub(super) async fn start_over(&self, store: Arc<dyn Store>, config: RuntimeConfig) -> Runtime {
         let parts = RuntimeParts {
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            store,
             clock: Arc::clone(&self.clock) as Arc<dyn node_env::Clock>,
             signer: Arc::new(HeadSigner::new(&Self::seed(&config.node))),
             config,

@@ -1,5 +1,6 @@
 //! The HTTP gateway: the whole router over a real runtime on the in-memory store.
 
+mod across;
 mod api;
 mod bundles;
 mod corpus;

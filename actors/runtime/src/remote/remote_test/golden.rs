@@ -45,6 +45,16 @@ fn a_call_keeps_its_form() {
 }
 
 #[test]
+fn the_calls_of_a_group_keep_their_form() {
+    let seed = Seed::plain();
+    let [prepare, prepared, settle, commit] = group::samples(&seed);
+    assert_golden(&prepare, include_str!("golden/prepare.hex"));
+    assert_golden(&prepared, include_str!("golden/answer-prepared.hex"));
+    assert_golden(&settle, include_str!("golden/settle.hex"));
+    assert_golden(&commit, include_str!("golden/commit.hex"));
+}
+
+#[test]
 fn an_answer_keeps_its_form() {
     let seed = Seed::plain();
     let reply = facility::replies(&seed).remove(3);

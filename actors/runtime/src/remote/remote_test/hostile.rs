@@ -20,6 +20,7 @@ static MESSAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     messages.push(encode_record(&drafts(&seed)[2], &rows(&seed)).unwrap());
     let done = |reply| Outcome::Done { reply, sequence: 1 };
     messages.extend(patient::replies(&seed).into_iter().map(|reply| answer(Ok(done(reply)))));
+    messages.extend(group::messages(&seed));
     messages.extend(errors().into_iter().map(|error| answer::<()>(Err(error))));
     messages
 });
@@ -30,6 +31,7 @@ fn read_all_ways(bytes: &[u8]) {
     drop(decode_answer::<Device>(bytes));
     drop(decode_answer::<Facility>(bytes));
     drop(decode_record_answer(bytes));
+    group::read_all_ways(bytes);
     if let Ok((_, body)) = form::open(bytes, REMOTE_CALL_BYTES_MAX) {
         read_body_all_ways(body);
     }
@@ -41,6 +43,7 @@ fn read_body_all_ways(body: &[u8]) {
     drop(call::read_submit::<Facility>(body));
     drop(call::read_record(body));
     drop(form::read::<Failure>(body));
+    group::read_body_all_ways(body);
 }
 
 proptest! {

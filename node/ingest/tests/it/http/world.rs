@@ -85,8 +85,18 @@ impl Node {
     pub(crate) async fn with(limits: IngestLimits) -> Self {
         let clock = Arc::new(ManualClock::new(NOW_MICROS));
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        let signer = Arc::new(HeadSigner::new(&[7; 32]));
         let config = RuntimeConfig { shards: 4, timer_interval_ms: 10, ..RuntimeConfig::default() };
+        Self::over(store, clock, config, limits).await
+    }
+
+    /// A node over a store that others may use too.
+    pub(crate) async fn over(
+        store: Arc<MemoryStore>,
+        clock: Arc<ManualClock>,
+        config: RuntimeConfig,
+        limits: IngestLimits,
+    ) -> Self {
+        let signer = Arc::new(HeadSigner::new(&[7; 32]));
         let parts = RuntimeParts { store, clock: clock.clone(), signer, config };
         let runtime = Runtime::start(parts).await.unwrap();
         let gateway = Gateway {
