@@ -63,7 +63,13 @@ impl Runtime {
         check_names(&envelope)?;
         let place = Some(node.admit(attachments.urgency)?);
         let submitted = node.submit_here::<E>(Parcel { envelope, attachments, place }).await;
-        submitted.unwrap_or(Err(SubmitError::NotServed { shard: None }))
+        match submitted {
+            Ok(Err(error)) if error.has_met_another_owner() => {
+                Err(SubmitError::NotServed { shard: None })
+            }
+            Ok(result) => result,
+            Err(_) => Err(SubmitError::NotServed { shard: None }),
+        }
     }
 
     /// Makes an entity's actor panic and waits until its failure was noticed.

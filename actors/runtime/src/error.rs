@@ -63,7 +63,18 @@ pub enum SubmitError {
     ShuttingDown,
 }
 
+/// What is said when a commit met another one, above all the claim of another owner.
+const CONFLICTING_COMMITS: &str = "conflicting commits";
+
 impl SubmitError {
+    /// Whether the command was not done because of who owns what: it can be submitted again at
+    /// once, where the owner is now.
+    pub(crate) fn has_met_another_owner(&self) -> bool {
+        let is_conflict = |what: &str| what == CONFLICTING_COMMITS;
+        matches!(self, Self::NotServed { .. })
+            || matches!(self, Self::Overloaded { what, .. } if is_conflict(what))
+    }
+
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
@@ -121,7 +132,7 @@ impl From<CommitError> for SubmitError {
         match error {
             CommitError::Conflict | CommitError::TooOld | CommitError::Abandoned => {
                 Self::Overloaded {
-                    what: "conflicting commits",
+                    what: CONFLICTING_COMMITS,
                     retry_after_ms: crate::limits::RETRY_AFTER_MS,
                 }
             }

@@ -96,14 +96,18 @@ impl NodeInner {
     }
 
     /// Submits here. Gives the command back also when the shard was lost before the command was
-    /// committed: then nothing was done, and its callers are sent on instead of failed (OWN-1).
+    /// committed: then nothing was done, and its callers are sent on instead of failed (OWN-1). So
+    /// is one whose outcome nobody knows, if its name is remembered (ONCE-1).
     async fn submit_while_ours<E: HostedEntity>(
         self: &Arc<Self>,
         parcel: Parcel<E>,
     ) -> Result<Result<Outcome<E::Reply>, SubmitError>, Box<Parcel<E>>> {
         let (envelope, attachments) = (parcel.envelope.clone(), parcel.attachments.clone());
         match self.submit_here(parcel).await {
-            Ok(Err(SubmitError::NotServed { .. })) => {
+            Ok(Err(error))
+                if error.has_met_another_owner()
+                    || (attachments.once && error == SubmitError::OutcomeUnknown) =>
+            {
                 Err(Box::new(Parcel { envelope, attachments, place: None }))
             }
             submitted => submitted,
@@ -175,6 +179,7 @@ fn settled<T>(
 ) -> Option<Result<T, SubmitError>> {
     match tried {
         Ok(Err(SubmitError::NotServed { .. })) | Err(ForwardError::Unreached) => None,
+        Ok(Err(SubmitError::OutcomeUnknown)) if may_repeat => None,
         Ok(result) => Some(result),
         Err(ForwardError::Overloaded { retry_after_ms }) => {
             let what = "calls to another node";
