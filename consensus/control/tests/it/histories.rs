@@ -173,20 +173,29 @@ fn command(world: &World, happening: Happening) -> Option<Command> {
                 _ => Command::MergeShards { lower, upper },
             }
         }
-        Repeat(place) => world.log[usize::from(place) % world.log.len()].command.clone(),
+        Repeat(place) => {
+            let command = world.log[usize::from(place) % world.log.len()].command.clone();
+            return (!is_lie(world, &command)).then_some(command);
+        }
         Invent { node: number, shard: place, epoch, step } => {
             let Holding { shard, epoch: current } = shard(world, place);
             let epoch = Epoch(current.0.saturating_add_signed(i64::from(epoch / 32)));
             let step = Step::ALL[usize::from(step) % Step::ALL.len()];
             let node = node(world, number);
             let report = Command::ReportStep(StepReport { node, shard, epoch, step });
-            // What is due is reported by nodes that did it: those that lie are not in this world.
-            let is_due = |action: &Action| action.done_by(node) == report;
-            return (!world.state.due_actions(node).iter().any(is_due)).then_some(report);
+            return (!is_lie(world, &report)).then_some(report);
         }
         Join(_) | Start(_) | LeaseOver(_) | LeaseRenewed(_) | ActOnce(_) | ActUnheard(_)
         | ActAll | Assign | Learn(_) | WakeUp(_) | StoreAhead(..) => return None,
     })
+}
+
+/// Whether a report says of a step that is due that it is done. Nodes report what they did right
+/// after it; those that lie are not in this world, nor are inventions that come true.
+fn is_lie(world: &World, command: &Command) -> bool {
+    let Command::ReportStep(report) = command else { return false };
+    let is_due = |action: &Action| action.done_by(report.node) == *command;
+    world.state.due_actions(report.node).iter().any(is_due)
 }
 
 fn act_once(world: &mut World, node: NodeId, is_heard: bool) {
