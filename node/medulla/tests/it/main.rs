@@ -90,11 +90,14 @@ fn a_small_demo_is_exact_and_verified() {
 
 #[test]
 fn wrong_usage_says_why_and_ends_with_two() {
-    let cases: [(&[&str], &str); 7] = [
+    let alone = ["serve", "--insecure-dev", "--form", "--peer", "[::1]:71", "--raft", "[::1]:72"];
+    let cases: [(&[&str], &str); 9] = [
         (&["serve"], "MED-NODE-009"),
         (&["serve", "--insecure-dev", "--http", "0.0.0.0:0"], "MED-NODE-009"),
         (&["serve", "--config", "/nowhere/medulla.toml"], "not found"),
-        (&["demo", "--nodes", "3"], "one node for now"),
+        (&["serve", "--insecure-dev", "--form"], "need --peer and --raft"),
+        (&alone, "nodes of a cluster share a store"),
+        (&["demo", "--nodes", "10"], "10 is not in 1..=9"),
         (&["audit", "verify", "--data", "/nowhere/data"], "no data directory"),
         (&["ingest", "/nowhere", "--to", "mllp://127.0.0.1:1"], "not found"),
         (&["backup"], "unrecognized subcommand"),
