@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 const READY_SECONDS_MAX: u64 = 60;
@@ -35,8 +36,18 @@ pub(crate) fn binary(given: Option<&Path>) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A port that nobody listens on, below those that the system gives to connections: one of these
+/// could be gone when a node wants it.
 pub(crate) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 9_000)?;
+    for _ in 0..1_000 {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    bail!("no free port")
 }
 
 #[expect(clippy::disallowed_methods, reason = "chaos measures real processes in real time")]

@@ -19,6 +19,7 @@ use serde_json::Value;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -32,8 +33,14 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
+/// A port below those that the system gives to connections: one of these could be gone when a
+/// node wants it.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 5_000).unwrap();
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    let free = ports.find_map(|port| TcpListener::bind(("127.0.0.1", 12_000 + port)).ok());
+    free.unwrap().local_addr().unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "real processes' worth of nodes take real time")]
