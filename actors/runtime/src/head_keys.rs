@@ -17,6 +17,9 @@ impl HeadKeys {
     }
 
     pub(crate) fn trust(&self, key: [u8; 32]) {
+        if self.others.load().contains(&key) {
+            return;
+        }
         self.others.rcu(|others| {
             let mut others = Vec::clone(others);
             if !others.contains(&key) {

@@ -101,11 +101,19 @@ impl NodeProcess {
             if let Some(child) = &mut self.child
                 && let Some(status) = child.try_wait()?
             {
-                bail!("the node ended while it started: {status}");
+                let said = self.last_line();
+                bail!("the node ended while it started: {status}: {said}");
             }
             pause(Duration::from_millis(5));
         }
         bail!("the node was not ready within {READY_SECONDS_MAX} s")
+    }
+
+    /// What the node said last.
+    fn last_line(&self) -> String {
+        let text = std::fs::read_to_string(self.data.with_extension("log"));
+        let said = text.ok().and_then(|text| text.lines().last().map(str::to_owned));
+        said.unwrap_or_else(|| "it said nothing".to_owned())
     }
 
     /// kill -9.

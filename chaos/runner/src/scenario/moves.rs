@@ -21,7 +21,7 @@ pub(crate) fn run(run: &Run) -> Result<Outcome> {
     while outcome.faults < MOVES.min(u64::from(run.kills)) {
         let shards = loaded.cluster.list("shards")?;
         let shard = &shards[usize::try_from(random.below(u64::try_from(shards.len())?))?];
-        let owner = shard["owner"].as_str().unwrap_or_default();
+        let owner = shard["owner"].as_str().context("an open shard without an owner")?;
         let others: Vec<String> = (1..=loaded.cluster.nodes.len())
             .map(|number| format!("n{number}"))
             .filter(|name| name != owner)

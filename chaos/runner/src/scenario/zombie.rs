@@ -6,7 +6,7 @@ use super::cluster_load::{Loaded, spread};
 use crate::arguments::Run;
 use crate::process::{now, pause};
 use crate::random::Random;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ pub(crate) fn run(run: &Run) -> Result<Outcome> {
         pause(Duration::from_millis(still_ms));
         loaded.cluster.nodes[victim].signal("CONT")?;
         loaded.cluster.settle()?;
-        gaps_ms.push(loaded.progress.take_latencies_ms().last().copied().unwrap_or(still_ms));
+        let longest = loaded.progress.take_latencies_ms().last().copied();
+        gaps_ms.push(longest.context("no message was acknowledged while a node stood still")?);
     }
     outcome.rto_ms = u128::from(gaps_ms.iter().copied().max().unwrap_or(0));
     outcome.failed_calls = loaded.failed_calls();
