@@ -103,12 +103,18 @@ impl NodeInner {
         parcel: Parcel<E>,
     ) -> Result<Result<Outcome<E::Reply>, SubmitError>, Box<Parcel<E>>> {
         let (envelope, attachments) = (parcel.envelope.clone(), parcel.attachments.clone());
+        let had_place = parcel.place.is_some();
         match self.submit_here(parcel).await {
             Ok(Err(error))
                 if error.has_met_another_owner()
                     || (attachments.once && error == SubmitError::OutcomeUnknown) =>
             {
-                Err(Box::new(Parcel { envelope, attachments, place: None }))
+                // Its place went with the first try; it waits in another one (LIM-1).
+                let place = match had_place.then(|| self.admit(attachments.urgency)).transpose() {
+                    Ok(place) => place,
+                    Err(overloaded) => return Ok(Err(overloaded)),
+                };
+                Err(Box::new(Parcel { envelope, attachments, place }))
             }
             submitted => submitted,
         }
