@@ -10,8 +10,7 @@ use crate::prepare;
 use crate::process::Process;
 use crate::report::{Report, as_float, ratio, rounded};
 use actors_store::Store;
-use futures::future::BoxFuture;
-use node_app::cluster::{ClusterConfig, Join, JoinError, Membership};
+use node_app::cluster::{ClusterConfig, JoinWithin, Membership};
 use node_app::{Node, NodeConfig, StoreConfig, assemble};
 use node_ingest::gateway::Gateway;
 use node_ingest::operations::{ClusterOperations, Operation};
@@ -31,21 +30,6 @@ const LOOK_MS: u64 = 20;
 const OUTSTANDING: [usize; 2] = [1, 64];
 /// Nodes, step by step.
 const SIZES: [usize; 5] = [1, 3, 5, 3, 1];
-
-/// Asks a node of this process.
-struct AskNode(Arc<dyn ClusterOperations>);
-
-impl Join for AskNode {
-    fn ask(&self, request: Value) -> BoxFuture<'_, Result<Value, JoinError>> {
-        Box::pin(async move {
-            let answer = self.0.operate(Operation::Join(request)).await;
-            answer.map_err(|error| JoinError {
-                may_repeat: error.status != 409,
-                reason: error.message,
-            })
-        })
-    }
-}
 
 /// The nodes and their store.
 struct Nodes {
@@ -90,13 +74,14 @@ impl Nodes {
     async fn add(&mut self, world: &World) -> Result<(), BenchError> {
         self.made += 1;
         let name = format!("n{}", self.made);
-        let store = self.server.local_address().map(|address| address.to_string());
+        let store = self.server.local_address();
+        let store = store.ok_or_else(|| BenchError::outside("served store", "no address"))?;
         let membership = match self.nodes.first().and_then(Node::operations) {
             None => Membership::Form,
-            Some(first) => Membership::Join(Arc::new(AskNode(first))),
+            Some(first) => Membership::Join(Arc::new(JoinWithin(first))),
         };
         let mut config = NodeConfig::new(self.folder.data().join(&name));
-        config.store = StoreConfig::Remote { address: store.unwrap_or_default() };
+        config.store = StoreConfig::Remote { address: store.to_string() };
         config.cluster = Some(ClusterConfig::new(membership, free_address()?, free_address()?));
         config.runtime.node = name;
         self.nodes.push(Box::pin(assemble(world.environment.clone(), config)).await?);

@@ -20,13 +20,16 @@ pub struct Counters {
     pub events: u64,
     /// Audit records written.
     pub audit_records: u64,
+    /// The store is not in this process: nothing is known of its syncs and bytes.
+    pub store_is_elsewhere: bool,
 }
 
 impl Counters {
     /// The counters of a node in this process.
     #[must_use]
     pub fn of(node: &Node) -> Self {
-        let stats = node.store_stats().unwrap_or_default();
+        let store = node.store_stats();
+        let stats = store.unwrap_or_default();
         let metrics = node.gateway().runtime.metrics();
         Self {
             cpu_micros: Process::Own.cpu_micros(),
@@ -36,6 +39,7 @@ impl Counters {
             units: metrics.units_committed.get(),
             events: metrics.events_recorded.get(),
             audit_records: metrics.audit_records.get(),
+            store_is_elsewhere: store.is_none(),
         }
     }
 
@@ -51,12 +55,14 @@ impl Counters {
             units: added(self.units, earlier.units),
             events: added(self.events, earlier.events),
             audit_records: added(self.audit_records, earlier.audit_records),
+            store_is_elsewhere: self.store_is_elsewhere,
         }
     }
 
     /// Adds another span's counters.
     pub fn add(&mut self, other: &Self) {
         self.cpu_micros += other.cpu_micros;
+        self.store_is_elsewhere |= other.store_is_elsewhere;
         self.fsyncs += other.fsyncs;
         self.log_bytes += other.log_bytes;
         self.batches += other.batches;

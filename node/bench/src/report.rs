@@ -74,10 +74,16 @@ impl Report {
     /// Sets what a node in this process counted for `operations`.
     pub fn set_counters(&mut self, counters: &Counters, operations: u64) {
         self.set("cpu_us_per_op", ratio(counters.cpu_micros, operations));
-        self.set("fsyncs", counters.fsyncs);
-        self.set("fsyncs_per_1000_ops", ratio(counters.fsyncs * 1_000, operations));
-        self.set("log_bytes", counters.log_bytes);
-        self.set("bytes_per_op", ratio(counters.log_bytes, operations));
+        let of_store = [
+            ("fsyncs", Value::from(counters.fsyncs)),
+            ("fsyncs_per_1000_ops", ratio(counters.fsyncs * 1_000, operations)),
+            ("log_bytes", Value::from(counters.log_bytes)),
+            ("bytes_per_op", ratio(counters.log_bytes, operations)),
+        ];
+        for (name, value) in of_store {
+            // What is not known is no zero.
+            self.set(name, if counters.store_is_elsewhere { Value::Null } else { value });
+        }
         self.set("units_per_batch", ratio(counters.units, counters.batches));
         self.set("batches", counters.batches);
         self.set("events", counters.events);

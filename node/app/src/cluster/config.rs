@@ -2,7 +2,9 @@
 
 use consensus_control::{Step, Timeouts};
 use futures::future::BoxFuture;
+use node_ingest::operations::{ClusterOperations, Operation};
 use node_rpc::peer::PeerSecurity;
+use schema_types::error_code::ErrorCode;
 use serde_json::Value;
 use std::fmt;
 use std::net::SocketAddr;
@@ -39,6 +41,22 @@ pub struct JoinError {
 pub trait Join: Send + Sync {
     /// Sends the request and gives the answer.
     fn ask(&self, request: Value) -> BoxFuture<'_, Result<Value, JoinError>>;
+}
+
+/// Asks a node of the same process: for tests and measurements with several nodes in one.
+pub struct JoinWithin(pub Arc<dyn ClusterOperations>);
+
+impl Join for JoinWithin {
+    fn ask(&self, request: Value) -> BoxFuture<'_, Result<Value, JoinError>> {
+        Box::pin(async move {
+            let answer = self.0.operate(Operation::Join(request)).await;
+            answer.map_err(|error| JoinError {
+                // A refusal stands; everything else is a matter of time.
+                may_repeat: error.code != ErrorCode::ClusterRefused,
+                reason: error.message,
+            })
+        })
+    }
 }
 
 /// Where a node is in a step of a hand-off.

@@ -29,7 +29,7 @@ mod member;
 mod operations;
 mod router;
 
-pub use config::{ClusterConfig, Drill, Join, JoinError, Membership, Moment};
+pub use config::{ClusterConfig, Drill, Join, JoinError, JoinWithin, Membership, Moment};
 pub use consensus_control::{Step, Timeouts};
 pub use identity::ClusterError;
 pub(crate) use identity::load_or_make;

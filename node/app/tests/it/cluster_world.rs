@@ -4,9 +4,8 @@
 use crate::world::{caller, result};
 use actors_patient::command::{Command, Read, Reply};
 use actors_store::Store;
-use futures::future::BoxFuture;
 use node_app::cluster::{
-    ClusterConfig, ClusterError, Drill, Join, JoinError, Membership, PeerSecurity, Timeouts,
+    ClusterConfig, ClusterError, Drill, JoinWithin, Membership, PeerSecurity, Timeouts,
 };
 use node_app::{Environment, Node, NodeConfig, NodeError, StoreConfig, assemble};
 use node_env::real::{RealClock, RealDisk, RealRng, ThreadSpawner};
@@ -54,20 +53,6 @@ pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
     while !is_so() {
         assert!(begin.elapsed() < Duration::from_secs(WAIT_SECONDS_MAX), "not in time: {what}");
         std::thread::park_timeout(Duration::from_millis(LOOK_MS));
-    }
-}
-
-/// Asks another node of this process.
-struct AskNode(Arc<dyn ClusterOperations>);
-
-impl Join for AskNode {
-    fn ask(&self, request: Value) -> BoxFuture<'_, Result<Value, JoinError>> {
-        Box::pin(async move {
-            self.0.operate(Operation::Join(request)).await.map_err(|error| {
-                let may_repeat = error.status != 409;
-                JoinError { reason: error.message, may_repeat }
-            })
-        })
     }
 }
 
@@ -150,7 +135,7 @@ impl Cluster {
         let other = self.nodes.iter().flatten().next();
         let membership = match other {
             None => Membership::Form,
-            Some(other) => Membership::Join(Arc::new(AskNode(Arc::clone(&other.operations)))),
+            Some(other) => Membership::Join(Arc::new(JoinWithin(Arc::clone(&other.operations)))),
         };
         let mut cluster = ClusterConfig::new(membership, peer, raft);
         cluster.timeouts = Timeouts { lease_ms: LEASE_MS, step_patience_ms: PATIENCE_MS };
