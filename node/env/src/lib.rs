@@ -1,5 +1,5 @@
-//! The seams to the outside world: clock, randomness, threads and files as traits, traces of
-//! requests, plus the marks (`always!`, `sometimes!`) that production, simulation and chaos share.
+//! The seams to the outside world: clock, randomness, threads, files and the network as traits,
+//! traces of requests, plus the marks (`always!`, `sometimes!`) that production, simulation and chaos share.
 //! Level 0: every crate may use it, it uses none. The real implementations sit behind the feature
 //! `real` (only node/medulla, chaos and tests enable it), the faked ones behind `fake`.
 
@@ -8,6 +8,7 @@ pub mod disk;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod marks;
+pub mod net;
 #[cfg(feature = "real")]
 pub mod real;
 pub mod rng;
@@ -16,5 +17,6 @@ pub mod trace;
 
 pub use clock::Clock;
 pub use disk::{DirectoryLock, Disk, DiskError, DiskFile, DiskOperation, OpenMode};
+pub use net::{BoxedStream, Listener, Network, Stream};
 pub use rng::Rng;
 pub use spawn::{JoinThread, SpawnError, Spawner, ThreadPanicked};

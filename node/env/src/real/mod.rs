@@ -1,5 +1,9 @@
-//! The real clock, randomness, threads and files, on the standard library. Behind the feature
+//! The real clock, randomness, threads, files and TCP, on the standard library and tokio. Behind the feature
 //! `real`, which only node/medulla, chaos and tests enable; everybody else sees the traits.
+
+mod net;
+
+pub use net::TcpNetwork;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
