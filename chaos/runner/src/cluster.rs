@@ -52,16 +52,21 @@ impl Cluster {
         Ok(NodeProcess::new(binary, &data, Vec::new())?.with_options(options))
     }
 
-    /// Waits until every node is ready and owns a shard, and no shard is on its way.
+    /// Waits until every node is ready and owns its share, and no shard is on its way: a fault of a
+    /// node that owns next to nothing would show nothing.
     pub(crate) fn settle(&mut self) -> Result<()> {
         for node in &mut self.nodes {
             node.wait_ready()?;
         }
         self.until("the shards were not spread over the nodes", |cluster| {
             let nodes = cluster.list("nodes")?;
-            let owns = |node: &Value| node["shards"].as_u64().is_some_and(|shards| shards > 0);
+            let up = nodes.iter().filter(|node| node["state"] == "up");
+            let owned: Vec<u64> = up.filter_map(|node| node["shards"].as_u64()).collect();
+            let even = owned.iter().sum::<u64>() / owned.len().max(1) as u64;
+            let is_even = owned.iter().all(|shards| shards * 2 >= even);
             let is_open = |shard: &Value| shard["state"] == "open";
-            Ok(nodes.iter().filter(|node| node["state"] == "up").all(owns)
+            Ok(owned.len() == cluster.nodes.len()
+                && is_even
                 && cluster.list("shards")?.iter().all(is_open))
         })
     }
