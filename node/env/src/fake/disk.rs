@@ -50,6 +50,27 @@ impl FakeDisk {
         self.world().restart();
     }
 
+    /// Ends the process that uses the disk, as kill -9 does: every operation of it fails from now
+    /// on, and what it wrote stays. [`FakeDisk::restart_process`] lets the next one use it.
+    pub fn halt(&self) {
+        self.world().halted = true;
+    }
+
+    /// Lets a new process use the disk: files that were open stay unusable, locks are gone, what
+    /// was written is there, synced or not.
+    pub fn restart_process(&self) {
+        self.world().restart_process();
+    }
+
+    /// Forgets faults that were asked for and did not come yet, and lifts limits.
+    pub fn clear_faults(&self) {
+        let mut world = self.world();
+        world.faults.clear();
+        world.cut_at = None;
+        world.capacity_bytes = None;
+        world.read_only = false;
+    }
+
     /// Makes an operation of this kind fail, after `after` more of them succeeded.
     pub fn inject(&self, operation: DiskOperation, after: u64, fault: Fault) {
         self.world().faults.push((operation, after, fault));

@@ -56,6 +56,7 @@ pub(super) struct World {
     pub(super) operations: u64,
     pub(super) syncs: u64,
     pub(super) powered: bool,
+    pub(super) halted: bool,
     pub(super) cut_at: Option<u64>,
     pub(super) faults: Vec<(DiskOperation, u64, Fault)>,
     pub(super) capacity_bytes: Option<usize>,
@@ -78,6 +79,7 @@ impl World {
             operations: 0,
             syncs: 0,
             powered: true,
+            halted: false,
             cut_at: None,
             faults: Vec::new(),
             capacity_bytes: None,
@@ -134,7 +136,7 @@ impl World {
         operation: DiskOperation,
         path: &Path,
     ) -> Result<(), DiskError> {
-        if self.powered { Ok(()) } else { Err(power_error(operation, path)) }
+        if self.powered && !self.halted { Ok(()) } else { Err(power_error(operation, path)) }
     }
 
     fn take_fault(&mut self, operation: DiskOperation) -> Option<Fault> {
@@ -240,11 +242,17 @@ impl World {
         let Self { files, names, .. } = self;
         let named: BTreeSet<u64> = names.values().copied().collect();
         files.retain(|file, _| named.contains(file));
+        self.faults.clear();
+        self.powered = true;
+        self.restart_process();
+    }
+
+    /// Nothing is lost, but no file is open and no lock is held.
+    pub(super) fn restart_process(&mut self) {
         self.locks.clear();
         self.cut_at = None;
-        self.faults.clear();
         self.incarnation += 1;
-        self.powered = true;
+        self.halted = false;
     }
 }
 
