@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use consensus_raft::{
-    ClusterId, Config, ControlPlane, Environment, Execution, Machine, Options, RestoreError, Role,
-    TcpTransport,
+    ClusterId, Config, ControlPlane, Environment, Execution, Machine, Options, PlainTransport,
+    RestoreError, Role,
 };
-use node_env::real::{RealDisk, RealRng, ThreadSpawner};
+use node_env::real::{RealDisk, RealRng, TcpNetwork, ThreadSpawner};
 use schema_types::cluster::NodeId;
 
 const CLIENT_COUNTS: [usize; 3] = [1, 64, 256];
@@ -48,7 +48,7 @@ type Plane = ControlPlane<Counter>;
 type Failure = Box<dyn std::error::Error>;
 
 async fn start(directory: &Path, id: NodeId, address: &str) -> Result<(Plane, String), Failure> {
-    let transport = TcpTransport::bind(address)?;
+    let transport = PlainTransport::bind(Arc::new(TcpNetwork), address).await?;
     let address = transport.local_address()?.to_string();
     let environment = Environment {
         disk: Arc::new(RealDisk),

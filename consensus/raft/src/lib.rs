@@ -36,4 +36,4 @@ pub use control_plane::ControlPlane;
 pub use error::{IdReused, MembershipError, ProposeError, ReadError, StartError, StopReason};
 pub use machine::{Machine, RestoreError};
 pub use status::{MemberStatus, Role, Status};
-pub use transport::{Connecting, Connection, Stream, TcpTransport, Transport};
+pub use transport::{Connecting, Connection, PlainTransport, Transport};

@@ -10,7 +10,7 @@ use crate::telemetry;
 use actors_audit::HeadSigner;
 use actors_runtime::{Runtime, RuntimeParts};
 use consensus_control::{Feature, NodeSpec, PublicKey};
-use node_env::{Clock, Disk, Rng};
+use node_env::{Clock, Disk, Listener, Network, Rng};
 use node_ingest::gateway::Gateway;
 use node_ingest::http::{self, NodeStatus};
 use node_ingest::mllp::{self, Counters};
@@ -21,7 +21,6 @@ use schema_types::ids::TenantId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -34,8 +33,17 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
+    /// Carries all connections.
+    pub network: Arc<dyn Network>,
     /// Who does the store's work.
     pub execution: Execution,
+}
+
+impl Environment {
+    /// What protected connections are made with.
+    pub(crate) fn clock_and_network(&self) -> (Arc<dyn Clock>, Arc<dyn Network>) {
+        (Arc::clone(&self.clock), Arc::clone(&self.network))
+    }
 }
 
 /// A running node.
@@ -57,7 +65,7 @@ pub struct Node {
 /// # Errors
 /// [`NodeError`] with a stable code; nothing is left running then.
 pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<Node, NodeError> {
-    let listeners = Listeners::bind(&config).await?;
+    let listeners = Listeners::bind(&*environment.network, &config).await?;
     let foundation = Foundation::lay(&environment, &config, &listeners).await?;
     let Foundation { store, runtime, anchors, mut status, member } = foundation;
     let gateway = Gateway {
@@ -67,9 +75,9 @@ pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<No
         rng: Arc::clone(&environment.rng),
     };
     let mut node = Node {
-        mllp: listeners.mllp.as_ref().and_then(|listener| listener.local_addr().ok()),
-        http: listeners.http.as_ref().and_then(|listener| listener.local_addr().ok()),
-        rpc: listeners.rpc.as_ref().and_then(|listener| listener.local_addr().ok()),
+        mllp: listeners.mllp.as_ref().and_then(|listener| listener.local_address().ok()),
+        http: listeners.http.as_ref().and_then(|listener| listener.local_address().ok()),
+        rpc: listeners.rpc.as_ref().and_then(|listener| listener.local_address().ok()),
         gateway,
         store,
         member,
@@ -174,8 +182,8 @@ fn spec(
     listeners: &Listeners,
     signer: &HeadSigner,
 ) -> NodeSpec {
-    let shown = |listener: &Option<TcpListener>| {
-        let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let shown = |listener: &Option<Box<dyn Listener>>| {
+        let address = listener.as_ref().and_then(|listener| listener.local_address().ok());
         address.map(|address| address.to_string()).unwrap_or_default()
     };
     NodeSpec {
@@ -236,24 +244,27 @@ type MoreMetrics = Arc<dyn Fn() -> Vec<(String, u64)> + Send + Sync>;
 
 #[derive(Default)]
 struct Listeners {
-    mllp: Option<TcpListener>,
-    http: Option<TcpListener>,
-    rpc: Option<TcpListener>,
+    mllp: Option<Box<dyn Listener>>,
+    http: Option<Box<dyn Listener>>,
+    rpc: Option<Box<dyn Listener>>,
 }
 
 impl Listeners {
-    async fn bind(config: &NodeConfig) -> Result<Self, NodeError> {
+    async fn bind(network: &dyn Network, config: &NodeConfig) -> Result<Self, NodeError> {
         Ok(Self {
-            mllp: bind(config.mllp.as_ref()).await?,
-            http: bind(config.http.as_ref()).await?,
-            rpc: bind(config.rpc.as_ref()).await?,
+            mllp: bind(network, config.mllp.as_ref()).await?,
+            http: bind(network, config.http.as_ref()).await?,
+            rpc: bind(network, config.rpc.as_ref()).await?,
         })
     }
 }
 
-async fn bind(address: Option<&String>) -> Result<Option<TcpListener>, NodeError> {
+async fn bind(
+    network: &dyn Network,
+    address: Option<&String>,
+) -> Result<Option<Box<dyn Listener>>, NodeError> {
     let Some(address) = address else { return Ok(None) };
-    match TcpListener::bind(address).await {
+    match network.listen(address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             Err(NodeError::AddressInUse { address: address.clone() })
@@ -287,7 +298,7 @@ impl Node {
 
     fn serve(
         &mut self,
-        (mllp, http): (Option<TcpListener>, Option<TcpListener>),
+        (mllp, http): (Option<Box<dyn Listener>>, Option<Box<dyn Listener>>),
         status: NodeStatus,
         counters: Arc<Counters>,
     ) {

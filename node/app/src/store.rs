@@ -12,7 +12,8 @@ use node_rpc::secured::{SecuredConfig, StoreConnector};
 use node_store_embedded::{EmbeddedStore, Options, Stats};
 use node_store_fdb::{FdbConfig, FdbStats, FdbStore};
 use node_store_remote::{
-    ClientConfig, ClientId, ClientIdentity, Connector, RemoteStore, TcpConnector, next_incarnation,
+    ClientConfig, ClientId, ClientIdentity, Connector, PlainConnector, RemoteStore,
+    next_incarnation,
 };
 use schema_types::cluster::NodeId;
 use std::path::PathBuf;
@@ -195,9 +196,10 @@ fn connector(
 ) -> Result<Arc<dyn Connector>, NodeError> {
     let security = config.cluster.as_ref().map(|cluster| cluster.security.clone());
     let (Some(node), Some(security @ PeerSecurity::MutualTls(_))) = (node, security) else {
-        return Ok(Arc::new(TcpConnector::new(address)));
+        let network = Arc::clone(&environment.network);
+        return Ok(Arc::new(PlainConnector::new(network, address)));
     };
-    let secured = SecuredConfig::new(security, Arc::clone(&environment.clock));
+    let secured = SecuredConfig::new(security, environment.clock_and_network());
     let connector = StoreConnector::new(PeerId::from(node), address, secured);
     let failed = |error: PeerStartError| ClusterError::Peers { reason: error.to_string() };
     Ok(Arc::new(connector.map_err(failed)?))

@@ -56,7 +56,11 @@ async fn serve(world: &World, data: &Path) -> Result<RemoteServer, BenchError> {
     let store = EmbeddedStore::open(environment, &Options::new(data.join("store")));
     let store = store.map_err(|error| outside(&error))?;
     let served = ServedStore::new(Arc::new(store) as Arc<dyn Store>);
-    let listening = RemoteServer::listen(served, "127.0.0.1:0", ServerConfig::default());
+    let listening = RemoteServer::listen(
+        served,
+        (&*world.environment.network, "127.0.0.1:0"),
+        ServerConfig::default(),
+    );
     listening.await.map_err(|error| outside(&error))
 }
 

@@ -1,6 +1,6 @@
 //! What a client is told when it is made.
 
-use node_env::{Rng, Spawner};
+use node_env::{Network, Rng, Spawner};
 use std::sync::Arc;
 
 /// Settings of a client. Everything has a default but the address.
@@ -20,6 +20,8 @@ pub struct ClientConfig {
     pub retry: RetryPolicy,
     /// Starts the client's one thread. Default: a thread of the operating system.
     pub spawner: Arc<dyn Spawner>,
+    /// Carries the connections. Default: TCP of the machine.
+    pub network: Arc<dyn Network>,
     /// Names commands that the caller did not name. Default: randomness of the operating system.
     pub rng: Arc<dyn Rng>,
 }
@@ -34,6 +36,7 @@ impl Default for ClientConfig {
             deadline_ms: 10_000,
             retry: RetryPolicy::default(),
             spawner: Arc::new(node_env::real::ThreadSpawner),
+            network: Arc::new(node_env::real::TcpNetwork),
             rng: Arc::new(node_env::real::RealRng),
         }
     }

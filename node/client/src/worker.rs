@@ -11,6 +11,7 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp, twoparty};
 use futures::future::LocalBoxFuture;
 use futures::io::BufReader;
+use node_env::Network;
 use schema_wire::rpc_capnp::{gateway, patient, session};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,7 +20,6 @@ use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tokio::task::{AbortHandle, LocalSet};
 use tokio_util::compat::TokioAsyncReadCompatExt;
@@ -41,6 +41,7 @@ pub(crate) struct Worker {
 
 /// One connection, made when it is needed.
 pub(crate) struct Link {
+    network: Arc<dyn Network>,
     address: String,
     principal: String,
     purpose: String,
@@ -108,6 +109,7 @@ impl Worker {
     fn new(config: ClientConfig) -> Self {
         let link = |_| {
             Rc::new(Link {
+                network: Arc::clone(&config.network),
                 address: config.address.clone(),
                 principal: config.principal.clone(),
                 purpose: config.purpose.clone(),
@@ -222,9 +224,8 @@ impl Link {
 
     async fn connect(&self) -> Result<Live, ClientError> {
         let failed = |error: std::io::Error| disconnected(&error.kind().to_string());
-        let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        let (reader, writer) = stream.into_split();
+        let stream = self.network.connect(&self.address).await.map_err(failed)?;
+        let (reader, writer) = stream.split();
         let options = ReaderOptions {
             traversal_limit_in_words: Some(MESSAGE_WORDS_MAX),
             nesting_limit: NESTING_MAX,

@@ -17,6 +17,6 @@ pub mod trace;
 
 pub use clock::Clock;
 pub use disk::{DirectoryLock, Disk, DiskError, DiskFile, DiskOperation, OpenMode};
-pub use net::{BoxedStream, Listener, Network, Stream};
+pub use net::{BoxedDuplex, BoxedStream, Duplex, Listener, Network, Stream};
 pub use rng::Rng;
 pub use spawn::{JoinThread, SpawnError, Spawner, ThreadPanicked};

@@ -18,9 +18,16 @@ pub type BoxedReader = Box<dyn AsyncRead + Send + Unpin>;
 pub type BoxedWriter = Box<dyn AsyncWrite + Send + Unpin>;
 /// A connection of any kind.
 pub type BoxedStream = Box<dyn Stream>;
+/// A connection, or what protects one.
+pub type BoxedDuplex = Box<dyn Duplex>;
+
+/// Ordered bytes both ways: what protocols stand on, a connection or TLS over one.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Duplex for T {}
 
 /// A connection: ordered bytes both ways, small writes not delayed.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+pub trait Stream: Duplex {
     /// Where the other side is.
     ///
     /// # Errors
@@ -29,6 +36,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
     /// The two halves, for two tasks of one executor.
     fn split(self: Box<Self>) -> (BoxedReader, BoxedWriter);
+
+    /// What is written from now on leaves together with the end of the stream, where that can be
+    /// had. A hint: without it the end follows a moment later.
+    fn hold_back(&self) {}
 
     /// Takes the connection from its executor, to give it to that of another thread.
     ///

@@ -1,7 +1,7 @@
-//! The real world for a node: files, clock, randomness and threads of this machine.
+//! The real world for a node: files, clock, randomness, network and threads of this machine.
 
 use node_app::Environment;
-use node_env::real::{RealClock, RealDisk, RealRng, ThreadSpawner};
+use node_env::real::{RealClock, RealDisk, RealRng, TcpNetwork, ThreadSpawner};
 use node_store_embedded::Execution;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ pub(crate) fn real() -> Environment {
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock::new()),
         rng: Arc::new(RealRng),
+        network: Arc::new(TcpNetwork),
         execution: Execution::Threads(Arc::new(ThreadSpawner)),
     }
 }

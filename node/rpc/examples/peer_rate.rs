@@ -7,7 +7,7 @@
 use futures::FutureExt;
 use futures::future::join_all;
 use node_env::Clock;
-use node_env::real::{RealClock, RealRng};
+use node_env::real::{RealClock, RealRng, TcpNetwork};
 use node_rpc::peer::{
     HandlerFuture, PeerConfig, PeerHandler, PeerId, PeerLimits, PeerNetwork, PeerSecurity,
     PeerState, PeerTimes, TlsFiles,
@@ -47,6 +47,7 @@ fn config(id: PeerId, folder: &Path) -> PeerConfig {
     PeerConfig {
         id,
         network: "rate".to_owned(),
+        carrier: Arc::new(TcpNetwork),
         listen: "127.0.0.1:0".parse().unwrap(),
         security: PeerSecurity::MutualTls(TlsFiles {
             authorities_pem: read("authority".to_owned()),

@@ -10,16 +10,15 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp, twoparty};
 use futures::io::BufReader;
 use node_client::transport::gather;
-use node_env::{SpawnError, Spawner};
+use node_env::net::Detached;
+use node_env::{BoxedStream, Listener, SpawnError, Spawner};
 use node_ingest::gateway::Gateway;
 use schema_wire::rpc_capnp::gateway;
 use std::future::Future;
-use std::net::TcpStream as StdStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
@@ -60,7 +59,7 @@ struct RpcThread {
 }
 
 struct Incoming {
-    stream: StdStream,
+    stream: Box<dyn Detached>,
     /// The connection's place on the node.
     _permit: OwnedSemaphorePermit,
 }
@@ -97,7 +96,7 @@ impl RpcServer {
     }
 
     /// Accepts connections until `stopped`; then finishes the calls in flight and closes.
-    pub async fn serve(self, listener: TcpListener, stopped: impl Future<Output = ()>) {
+    pub async fn serve(self, listener: Box<dyn Listener>, stopped: impl Future<Output = ()>) {
         let room = Arc::new(Semaphore::new(self.service.limits.connections_max));
         let mut stopped = std::pin::pin!(stopped);
         let mut turn = 0_usize;
@@ -107,7 +106,7 @@ impl RpcServer {
                 accepted = listener.accept() => accepted,
             };
             let stream = match accepted {
-                Ok((stream, _)) => stream,
+                Ok(stream) => stream,
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(DRAIN_LOOK_MS)).await;
@@ -122,10 +121,10 @@ impl RpcServer {
     }
 
     /// Gives a connection to a thread. Without room it is closed at once: the client backs off.
-    fn hand_over(&self, stream: TcpStream, room: &Arc<Semaphore>, turn: usize) {
+    fn hand_over(&self, stream: BoxedStream, room: &Arc<Semaphore>, turn: usize) {
         let thread = &self.threads[turn % self.threads.len()];
         let permit = Arc::clone(room).try_acquire_owned().ok();
-        let stream = stream.set_nodelay(true).and_then(|()| stream.into_std()).ok();
+        let stream = stream.detach().ok();
         let sent = match (permit, stream) {
             (Some(permit), Some(stream)) => {
                 thread.connections.try_send(Incoming { stream, _permit: permit }).is_ok()
@@ -165,7 +164,8 @@ fn run_thread(service: &Arc<Service>, mut incoming: mpsc::Receiver<Incoming>) {
             let service = Arc::clone(service);
             tokio::task::spawn_local(async move {
                 let _permit = _permit;
-                if let Err(error) = serve_connection(service, stream).await {
+                let served = async { serve_connection(service, stream.attach()?).await };
+                if let Err(error) = served.await {
                     // Everyday life: the other side left, or sent what no client sends.
                     tracing::debug!(error = %error, "a connection ended");
                 }
@@ -174,9 +174,9 @@ fn run_thread(service: &Arc<Service>, mut incoming: mpsc::Receiver<Incoming>) {
     });
 }
 
-async fn serve_connection(service: Arc<Service>, stream: StdStream) -> Result<(), capnp::Error> {
+async fn serve_connection(service: Arc<Service>, stream: BoxedStream) -> Result<(), capnp::Error> {
     let opened_at = Instant::now();
-    let (reader, writer) = TcpStream::from_std(stream)?.into_split();
+    let (reader, writer) = stream.split();
     let options = ReaderOptions {
         traversal_limit_in_words: Some(service.limits.message_words_max),
         nesting_limit: service.limits.nesting_max,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actors_store::{CommitRequest, MemoryStore, Mutation, Store};
 use futures::stream::{self, StreamExt};
 use node_env::Clock;
-use node_env::real::{RealClock, RealRng};
+use node_env::real::{RealClock, RealRng, TcpNetwork};
 use node_store_remote::{
     ClientConfig, ClientIdentity, RemoteServer, RemoteStore, ServedStore, ServerConfig,
 };
@@ -25,11 +25,12 @@ async fn main() -> Result<(), Failure> {
     let (operations, in_flight, value_bytes) = (next(200_000)?, next(64)?, next(1_024)?);
     let clock = Arc::new(RealClock::new());
     let served = ServedStore::new(Arc::new(MemoryStore::new(clock.clone())));
-    let server = RemoteServer::listen(served, "127.0.0.1:0", ServerConfig::default()).await?;
+    let server =
+        RemoteServer::listen(served, (&TcpNetwork, "127.0.0.1:0"), ServerConfig::default()).await?;
     let address = server.local_address().map(|address| address.to_string()).unwrap_or_default();
     let identity = ClientIdentity::ephemeral(&RealRng);
     let config = ClientConfig::new(identity, Arc::new(RealRng));
-    let store = RemoteStore::connect(&address, config).await?;
+    let store = RemoteStore::connect((Arc::new(TcpNetwork), &address), config).await?;
 
     let commit = |number: usize| {
         let key = format!("{:05}", number % 50_000);

@@ -1,6 +1,6 @@
-//! The remote adapter of the store port: a server that serves any open store over TCP, and a
+//! The remote adapter of the store port: a server that serves any open store, and a
 //! client that is a store. For the development cluster without FoundationDB: the server is one
-//! process and not highly available; plain TCP is neither encrypted nor authenticated
+//! process and not highly available; a plain connection is neither encrypted nor authenticated
 //! (`node_rpc::secured` goes under it for that). What the two sides promise is in the README.
 
 mod client;
@@ -22,4 +22,4 @@ pub use error::{ConnectError, Farewell, ProtocolError};
 pub use incarnation::{IncarnationError, next_incarnation};
 pub use message::PROTOCOL_VERSION;
 pub use server::{RemoteServer, ServedStore, ServerStats};
-pub use stream::{Acceptor, BoxedStream, Connector, Stream, TcpAcceptor, TcpConnector};
+pub use stream::{Acceptor, Connector, PlainAcceptor, PlainConnector};

@@ -1,21 +1,13 @@
-//! The seam under the protocol: a stream of bytes, who makes one and who takes one. TCP is here;
-//! TLS, a proxy or a simulated network go in its place.
+//! The seam under the protocol: who makes a connection and who takes one. Unprotected connections
+//! of a network are here; TLS or a proxy go in their place.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-
-/// A connection: ordered bytes both ways.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
-
-/// A connection of any kind.
-pub type BoxedStream = Box<dyn Stream>;
+use node_env::{BoxedDuplex, Listener, Network};
 
 /// Makes connections to one server.
 pub trait Connector: Send + Sync + 'static {
@@ -23,7 +15,7 @@ pub trait Connector: Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is none; it is tried again later.
-    fn connect(&self) -> BoxFuture<'_, io::Result<BoxedStream>>;
+    fn connect(&self) -> BoxFuture<'_, io::Result<BoxedDuplex>>;
 }
 
 /// Takes connections of clients.
@@ -32,47 +24,41 @@ pub trait Acceptor: Send + 'static {
     ///
     /// # Errors
     /// When one could not be taken; the next one may.
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<BoxedStream>>;
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<BoxedDuplex>>;
 }
 
-/// Connects over TCP, without delaying small writes.
-#[derive(Debug, Clone)]
-pub struct TcpConnector {
+/// Connects without protection.
+pub struct PlainConnector {
+    network: Arc<dyn Network>,
     address: String,
 }
 
-impl TcpConnector {
+impl PlainConnector {
     /// Connects to `host:port`; the name is looked up anew for each connection.
     #[must_use]
-    pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into() }
+    pub fn new(network: Arc<dyn Network>, address: impl Into<String>) -> Self {
+        Self { network, address: address.into() }
     }
 }
 
-impl Connector for TcpConnector {
-    fn connect(&self) -> BoxFuture<'_, io::Result<BoxedStream>> {
-        async {
-            let stream = TcpStream::connect(&self.address).await?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as BoxedStream)
-        }
-        .boxed()
+impl Connector for PlainConnector {
+    fn connect(&self) -> BoxFuture<'_, io::Result<BoxedDuplex>> {
+        async { Ok(self.network.connect(&self.address).await? as BoxedDuplex) }.boxed()
     }
 }
 
-/// Accepts over TCP, without delaying small writes.
-#[derive(Debug)]
-pub struct TcpAcceptor {
-    listener: TcpListener,
+/// Accepts without protection.
+pub struct PlainAcceptor {
+    listener: Box<dyn Listener>,
 }
 
-impl TcpAcceptor {
+impl PlainAcceptor {
     /// Listens at `host:port`; port 0 is any free one.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub async fn bind(address: &str) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await? })
+    pub async fn bind(network: &dyn Network, address: &str) -> io::Result<Self> {
+        Ok(Self { listener: network.listen(address).await? })
     }
 
     /// Where it listens.
@@ -80,17 +66,12 @@ impl TcpAcceptor {
     /// # Errors
     /// When the operating system does not say.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.listener.local_address()
     }
 }
 
-impl Acceptor for TcpAcceptor {
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<BoxedStream>> {
-        async {
-            let (stream, _) = self.listener.accept().await?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as BoxedStream)
-        }
-        .boxed()
+impl Acceptor for PlainAcceptor {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<BoxedDuplex>> {
+        async { Ok(self.listener.accept().await? as BoxedDuplex) }.boxed()
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use node_env::BoxedDuplex;
 use schema_types::cluster::NodeId;
 use tokio::io::{AsyncWriteExt, BufWriter, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
@@ -21,7 +22,7 @@ use crate::limits::{
     HELLO_TIMEOUT_MS, PEER_PENDING_MAX, PEER_QUEUE_MAX, RECONNECT_PAUSE_MS, RECONNECT_PAUSE_MS_MAX,
     SILENCE_MS_MAX,
 };
-use crate::transport::{Connection, Stream, Transport};
+use crate::transport::{Connection, Transport};
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -223,7 +224,7 @@ async fn use_connection(
     }
 }
 
-async fn read_answers(mut reader: ReadHalf<Box<dyn Stream>>, shared: &Shared) {
+async fn read_answers(mut reader: ReadHalf<BoxedDuplex>, shared: &Shared) {
     while let Ok(frame) = frame::read(&mut reader).await {
         *shared.heard_at() = Instant::now();
         let waiting = shared.answers().remove(&frame.id);
@@ -235,7 +236,7 @@ async fn read_answers(mut reader: ReadHalf<Box<dyn Stream>>, shared: &Shared) {
 }
 
 async fn write_calls(
-    writer: WriteHalf<Box<dyn Stream>>,
+    writer: WriteHalf<BoxedDuplex>,
     first: Outgoing,
     calls: &mut mpsc::Receiver<Outgoing>,
     shared: &Shared,

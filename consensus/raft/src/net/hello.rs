@@ -5,6 +5,7 @@
 use std::io;
 use std::time::Duration;
 
+use node_env::Duplex;
 use schema_types::cluster::NodeId;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +15,7 @@ use crate::codec;
 use crate::config::{ClusterId, Incarnation};
 use crate::error::IdReused;
 use crate::limits::HELLO_TIMEOUT_MS;
-use crate::transport::{Connection, Stream};
+use crate::transport::Connection;
 
 /// First bytes of a connection, with the version of the protocol.
 const MAGIC: [u8; 6] = *b"MRFT\x01\0";
@@ -73,7 +74,7 @@ fn deadline() -> Duration {
     Duration::from_millis(HELLO_TIMEOUT_MS)
 }
 
-async fn send<T: Serialize>(stream: &mut dyn Stream, value: &T) -> Result<(), HelloError> {
+async fn send<T: Serialize>(stream: &mut dyn Duplex, value: &T) -> Result<(), HelloError> {
     let body = codec::encode(value).map_err(|_codec| HelloError::Garbage)?;
     let mut stream = stream;
     frame::write(&mut stream, &Frame { id: HELLO_FRAME, body }).await?;

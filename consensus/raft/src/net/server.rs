@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use node_env::BoxedDuplex;
 use schema_types::cluster::NodeId;
 use tokio::io::{AsyncWriteExt, BufWriter, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -18,7 +19,7 @@ use crate::codec;
 use crate::config::Incarnation;
 use crate::error::IdReused;
 use crate::limits::{ACCEPT_RETRY_PAUSE_MS, CONNECTION_REQUESTS_MAX, CONNECTIONS_MAX};
-use crate::transport::{Connection, Stream, Transport};
+use crate::transport::{Connection, Transport};
 
 pub(crate) type Handling = Pin<Box<dyn Future<Output = Response> + Send>>;
 
@@ -105,7 +106,7 @@ async fn serve_connection(
 }
 
 async fn write_answers(
-    writer: WriteHalf<Box<dyn Stream>>,
+    writer: WriteHalf<BoxedDuplex>,
     mut answers: mpsc::Receiver<(u64, Response)>,
 ) {
     let mut writer = BufWriter::new(writer);

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use consensus_raft::{Config, ControlPlane, Environment, Execution, Options, Role, TcpTransport};
-use node_env::real::{RealDisk, RealRng, ThreadSpawner};
+use consensus_raft::{Config, ControlPlane, Environment, Execution, Options, PlainTransport, Role};
+use node_env::real::{RealDisk, RealRng, TcpNetwork, ThreadSpawner};
 use schema_types::cluster::NodeId;
 
 use crate::ledger::Ledger;
@@ -19,7 +19,7 @@ struct Real {
 }
 
 async fn start(directory: &Path, id: NodeId, address: &str) -> (Plane, String) {
-    let transport = TcpTransport::bind(address).unwrap();
+    let transport = PlainTransport::bind(Arc::new(TcpNetwork), address).await.unwrap();
     let address = transport.local_address().unwrap().to_string();
     let environment = Environment {
         disk: Arc::new(RealDisk),

@@ -289,8 +289,9 @@ async fn control_plane(
     identity: &Identity,
 ) -> Result<ControlPlane<ControlMachine>, ClusterError> {
     let failed = |reason: String| ClusterError::ControlPlane { reason };
-    let secured = SecuredConfig::new(config.security.clone(), Arc::clone(&environment.clock));
+    let secured = SecuredConfig::new(config.security.clone(), environment.clock_and_network());
     let transport = RaftTransport::bind(identity.node(), config.raft, secured)
+        .await
         .map_err(|error| ClusterError::Peers { reason: format!("{}: {error}", config.raft) })?;
     let execution = match &environment.execution {
         node_store_embedded::Execution::Threads(spawner) => {
@@ -324,6 +325,7 @@ async fn peers(
     let peer = PeerConfig {
         id: PeerId::new(node.0),
         network: NETWORK.to_owned(),
+        carrier: Arc::clone(&environment.network),
         listen: config.peer,
         security: config.security.clone(),
         times: PeerTimes::default(),

@@ -7,6 +7,7 @@ use actors_runtime::{RuntimeConfig, RuntimeParts};
 use actors_store::{MemoryStore, Store};
 use node_env::Clock;
 use node_env::fake::{ManualClock, SeededRng};
+use node_env::real::TcpNetwork;
 use node_env::trace::{FinishedSpan, TraceParts, Tracer};
 use node_ingest::gateway::Gateway;
 use node_ingest::hl7;
@@ -52,6 +53,7 @@ impl World {
         let config = PeerConfig {
             id: PeerId::new(id),
             network: "entities".to_owned(),
+            carrier: Arc::new(TcpNetwork),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             security: PeerSecurity::InsecureDevelopment,
             times: PeerTimes::default(),

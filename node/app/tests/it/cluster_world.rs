@@ -8,7 +8,7 @@ use node_app::cluster::{
     ClusterConfig, ClusterError, Drill, JoinWithin, Membership, PeerSecurity, Timeouts,
 };
 use node_app::{Environment, Node, NodeConfig, NodeError, StoreConfig, assemble};
-use node_env::real::{RealClock, RealDisk, RealRng, ThreadSpawner};
+use node_env::real::{RealClock, RealDisk, RealRng, TcpNetwork, ThreadSpawner};
 use node_ingest::gateway::Gateway;
 use node_ingest::hl7::{self, Disposition};
 use node_ingest::operations::{ClusterOperations, Operation};
@@ -98,7 +98,8 @@ impl Cluster {
         let store = Arc::new(EmbeddedStore::open(environment, &options).unwrap());
         let served = ServedStore::new(store as Arc<dyn Store>);
         let serving = runtime();
-        let listening = RemoteServer::listen(served, "127.0.0.1:0", ServerConfig::default());
+        let listening =
+            RemoteServer::listen(served, (&TcpNetwork, "127.0.0.1:0"), ServerConfig::default());
         let server = serving.block_on(listening).unwrap();
         let store = server.local_address().unwrap();
         let _server = (server, serving);
@@ -152,6 +153,7 @@ impl Cluster {
             disk: Arc::new(RealDisk),
             clock: Arc::new(RealClock::new()),
             rng: Arc::new(RealRng),
+            network: Arc::new(TcpNetwork),
             // On the node's own runtime, so that all of it ends with that.
             execution: Execution::Inline,
         };

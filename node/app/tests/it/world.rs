@@ -2,7 +2,7 @@
 
 use node_app::{Environment, Node, NodeConfig, NodeError, assemble};
 use node_env::fake::{FakeDisk, ManualClock, SeededRng};
-use node_env::real::{RealClock, RealDisk, RealRng, ThreadSpawner};
+use node_env::real::{RealClock, RealDisk, RealRng, TcpNetwork, ThreadSpawner};
 use node_ingest::gateway::Caller;
 use node_store_embedded::Execution;
 use schema_types::ids::PrincipalId;
@@ -29,6 +29,7 @@ impl World {
             disk: Arc::new(self.disk.clone()),
             clock: Arc::clone(&self.clock) as Arc<dyn node_env::Clock>,
             rng: Arc::new(SeededRng::new(7)),
+            network: Arc::new(TcpNetwork),
             execution: Execution::Inline,
         };
         let config = NodeConfig { segment_bytes: 256 * 1024, ..NodeConfig::new(DATA) };
@@ -42,6 +43,7 @@ pub(crate) async fn start_real(folder: &Path, http: Option<&str>) -> Result<Node
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock::new()),
         rng: Arc::new(RealRng),
+        network: Arc::new(TcpNetwork),
         execution: Execution::Threads(Arc::new(ThreadSpawner)),
     };
     let config = NodeConfig { http: http.map(str::to_owned), ..NodeConfig::new(folder) };

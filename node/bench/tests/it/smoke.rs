@@ -4,7 +4,7 @@ use node_app::Environment;
 use node_bench::load::Pace;
 use node_bench::steady::{self, Steady};
 use node_bench::{Durability, Plan, Report, World};
-use node_env::real::{RealClock, RealDisk, RealRng, ThreadSpawner};
+use node_env::real::{RealClock, RealDisk, RealRng, TcpNetwork, ThreadSpawner};
 use node_store_embedded::Execution;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ fn world() -> World {
         disk: Arc::new(RealDisk),
         clock: Arc::new(RealClock::new()),
         rng: Arc::new(RealRng),
+        network: Arc::new(TcpNetwork),
         execution: Execution::Threads(Arc::new(ThreadSpawner)),
     };
     World { environment, program: PathBuf::new() }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream as StdStream};
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::net::{
@@ -37,7 +38,15 @@ impl Listener for TcpListener {
     }
 
     fn accept(&self) -> NetFuture<'_, BoxedStream> {
-        Box::pin(async move { boxed(Self::accept(self).await?.0) })
+        Box::pin(async move {
+            loop {
+                let (stream, _) = Self::accept(self).await?;
+                // One that is gone already is nobody's.
+                if let Ok(stream) = boxed(stream) {
+                    return Ok(stream);
+                }
+            }
+        })
     }
 }
 
@@ -49,6 +58,11 @@ impl Stream for TcpStream {
     fn split(self: Box<Self>) -> (BoxedReader, BoxedWriter) {
         let (reader, writer) = self.into_split();
         (Box::new(reader), Box::new(writer))
+    }
+
+    fn hold_back(&self) {
+        // A connection that is gone has nothing to hold back.
+        drop(SockRef::from(self).set_tcp_cork(true));
     }
 
     fn detach(self: Box<Self>) -> io::Result<Box<dyn Detached>> {

@@ -40,6 +40,8 @@ pub const WATCH_QUEUE_MAX: usize = 256;
 pub const WATCH_INTERVAL_MS: u64 = 1_000;
 /// Milliseconds that requests in work have after the end of serving was asked for.
 pub const SHUTDOWN_GRACE_MS: u64 = 5_000;
+/// Pause after the system could not accept a connection, milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 1_000;
 /// Retry hint of a refused request, milliseconds.
 pub const RETRY_AFTER_MS: u64 = 1_000;
 

@@ -6,6 +6,7 @@ pub mod error;
 mod guard;
 mod health;
 pub mod limits;
+mod listener;
 pub(crate) mod metrics;
 pub(crate) mod request;
 pub mod status;
@@ -20,12 +21,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::get;
-use axum::serve::ListenerExt;
+use listener::Accepting;
+use node_env::Listener;
 use schema_types::error_code::ErrorCode;
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// The whole HTTP interface of a node.
@@ -51,7 +52,7 @@ pub fn router(gateway: Gateway, status: NodeStatus) -> Router {
 /// # Errors
 /// What the listener fails with.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Box<dyn Listener>,
     router: Router,
     ending: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
@@ -61,13 +62,7 @@ pub async fn serve(
         // The other end is gone only when nobody serves any more.
         let _nobody_serves = ended.send(());
     };
-    let listener = listener.tap_io(|stream| {
-        // An answer is one write: waiting for more only delays it.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(error = %error, "a connection keeps its write delay");
-        }
-    });
-    let served = axum::serve(listener, router).with_graceful_shutdown(ending);
+    let served = axum::serve(Accepting(listener), router).with_graceful_shutdown(ending);
     let grace = async move {
         if has_ended.await.is_err() {
             std::future::pending::<()>().await;

@@ -10,13 +10,12 @@ use super::overloaded;
 use super::room::Room;
 use crate::gateway::Gateway;
 use crate::hl7;
+use node_env::BoxedStream;
 use node_env::trace::{Operation, Outcome};
 use schema_hl7::mllp::{Frame, FrameDecoder, FrameError, FrameProblem, encode_frame};
-use socket2::SockRef;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -36,8 +35,8 @@ enum Waited {
     Stop,
 }
 
-pub(super) struct Connection<S> {
-    stream: S,
+pub(super) struct Connection {
+    stream: BoxedStream,
     decoder: FrameDecoder,
     room: Room,
     gateway: Gateway,
@@ -46,24 +45,9 @@ pub(super) struct Connection<S> {
     input: Vec<u8>,
 }
 
-/// A stream that can keep what is written until more follows.
-pub(super) trait Line: AsyncRead + AsyncWrite + Unpin {
-    /// What is written from now on leaves together with the end of the stream.
-    fn hold_back(&self) {}
-}
-
-impl Line for TcpStream {
-    fn hold_back(&self) {
-        // Without it the end follows the answer a moment later.
-        if let Err(error) = SockRef::from(self).set_tcp_cork(true) {
-            tracing::debug!(kind = ?error.kind(), "a last answer is not held back");
-        }
-    }
-}
-
-impl<S: Line> Connection<S> {
+impl Connection {
     pub(super) fn new(
-        stream: S,
+        stream: BoxedStream,
         gateway: Gateway,
         counters: Arc<Counters>,
         room: Room,

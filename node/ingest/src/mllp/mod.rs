@@ -11,20 +11,20 @@ use crate::hl7::{self, Failure};
 use connection::{Connection, turn_away};
 pub use counters::Counters;
 use limits::{ACCEPT_PAUSE_MS, CONNECTION_FREE_BYTES_MAX, REFUSALS_MAX, UNFINISHED_BYTES_MAX};
+use node_env::{BoxedStream, Listener};
 use room::Room;
 use schema_hl7::Position;
 use schema_types::error_code::ErrorCode;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Serves connections until `shutdown` is ready, then lets each finish the message in hand and
 /// answer it. Returns when all are closed.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Box<dyn Listener>,
     gateway: Gateway,
     counters: Arc<Counters>,
     shutdown: impl Future<Output = ()>,
@@ -43,7 +43,7 @@ pub async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => server.admit(stream),
+                Ok(stream) => server.admit(stream),
                 Err(error) => {
                     tracing::warn!(kind = ?error.kind(), "connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
@@ -77,11 +77,7 @@ struct Server {
 }
 
 impl Server {
-    fn admit(&mut self, stream: TcpStream) {
-        if stream.set_nodelay(true).is_err() {
-            // The client is gone already.
-            return;
-        }
+    fn admit(&mut self, stream: BoxedStream) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return self.refuse(stream);
         };
@@ -101,7 +97,7 @@ impl Server {
         });
     }
 
-    fn refuse(&mut self, stream: TcpStream) {
+    fn refuse(&mut self, stream: BoxedStream) {
         self.counters.connections_refused.add(1);
         let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
         let reply = hl7::refusal(&self.gateway, &overloaded("connections"));

@@ -51,7 +51,8 @@ pub(crate) async fn run(arguments: StoreArguments, screen: Screen) -> Result<(),
     let address = arguments.listen.to_socket_addrs().ok().and_then(|mut found| found.next());
     let address =
         address.ok_or_else(|| Failure::usage(format!("not an address: {}", arguments.listen)))?;
-    let secured = SecuredConfig::new(security, environment::real().clock);
+    let real = environment::real();
+    let secured = SecuredConfig::new(security, (real.clock, real.network));
     let acceptor = StoreAcceptor::bind(address, secured).await.map_err(not_listening)?;
     screen.note(
         "warning: one process, one disk: when this store ends, the cluster stands still; for \

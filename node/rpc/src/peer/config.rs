@@ -2,7 +2,7 @@
 
 use super::id::PeerId;
 use super::limits::{PeerLimits, PeerTimes};
-use node_env::{Clock, Rng};
+use node_env::{Clock, Network, Rng};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub struct PeerConfig {
     /// The network's name, at most [`super::NETWORK_NAME_BYTES_MAX`] bytes. Networks of other
     /// names do not connect: the one for Raft never ends up at the one for entities.
     pub network: String,
+    /// Carries the connections.
+    pub carrier: Arc<dyn Network>,
     /// Where peers connect; port 0 takes any free one.
     pub listen: SocketAddr,
     /// How connections are protected.

@@ -13,14 +13,14 @@ use super::metrics::Counters;
 use super::node::{Agreed, Node};
 use super::session::{Session, SessionParts};
 use super::strangers::Stranger;
-use super::stream::{Duplex, Meter, MeteredStream};
+use super::stream::{Meter, MeteredStream};
 use super::tls::Protected;
+use node_env::{BoxedDuplex, BoxedStream, Listener};
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -29,7 +29,7 @@ static SESSION_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// The two sides' greetings over a proven connection.
 struct Greeted {
-    stream: Box<dyn Duplex>,
+    stream: BoxedDuplex,
     secret: [u8; 32],
     /// Whoever dialled.
     offer: Hello,
@@ -38,16 +38,18 @@ struct Greeted {
 }
 
 /// Accepts connections until the task is aborted.
-pub(crate) async fn listen(node: Arc<Node>, listener: TcpListener) {
+pub(crate) async fn listen(node: Arc<Node>, listener: Box<dyn Listener>) {
     loop {
-        let (stream, address) = match listener.accept().await {
-            Ok(accepted) => accepted,
+        let stream = match listener.accept().await {
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(error = %error, "a peer connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
                 continue;
             }
         };
+        // One that is gone already is nobody.
+        let Ok(address) = stream.peer_address() else { continue };
         let node = Arc::clone(&node);
         let stranger = node.strangers.enter();
         tokio::spawn(async move {
@@ -65,7 +67,7 @@ fn handshake_end(node: &Node) -> Instant {
 
 async fn welcome(
     node: &Arc<Node>,
-    (stream, address): (TcpStream, SocketAddr),
+    (stream, address): (BoxedStream, SocketAddr),
     mut stranger: Stranger,
 ) -> Result<Agreed, PeerFault> {
     let open_by = handshake_end(node);
@@ -101,10 +103,10 @@ async fn welcome(
 
 async fn read_offer(
     node: &Node,
-    stream: TcpStream,
+    stream: BoxedStream,
     address: SocketAddr,
 ) -> Result<(Protected, Hello), PeerFault> {
-    node.protection.prepare(&stream, address)?;
+    node.protection.check_reach(address)?;
     let mut protected = node.protection.accept(stream).await?;
     let Greeting::Offer(offer) = hello::read(&mut protected.stream).await? else {
         return Err(PeerFault::MalformedHello);
@@ -179,9 +181,9 @@ async fn dial(
     address: &str,
     open_by: Instant,
 ) -> Result<Agreed, PeerFault> {
-    let stream = TcpStream::connect(address).await.map_err(|_| PeerFault::Unreachable)?;
-    let reached = stream.peer_addr().map_err(|_| PeerFault::Closed)?;
-    node.protection.prepare(&stream, reached)?;
+    let dialled = node.config.carrier.connect(address).await;
+    let stream = dialled.map_err(|_| PeerFault::Unreachable)?;
+    node.protection.check_reach(stream.peer_address().map_err(|_| PeerFault::Closed)?)?;
     let mut protected = node.protection.connect(stream, &peer.certificate_name()).await?;
     protected.is(peer)?;
     let offer = own_hello(node, peer);

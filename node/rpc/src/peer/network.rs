@@ -22,7 +22,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -92,8 +91,9 @@ impl PeerNetwork {
         let own = Own::Node(config.id);
         let protection = Protection::new(&config.security, own, PROTOCOL, &config.clock)?;
         let failed = |source| PeerStartError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let wanted = config.listen.to_string();
+        let listener = config.carrier.listen(&wanted).await.map_err(failed)?;
+        let address = listener.local_address().map_err(failed)?;
         let slot = NodeSlot::default();
         let (gateway, _) = Actor::spawn(None, Gateway, Arc::clone(&slot))
             .await

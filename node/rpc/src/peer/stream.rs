@@ -1,4 +1,4 @@
-//! The connection as the cluster crate sees it: our own TLS or TCP stream, with a meter on it that
+//! The connection as the cluster crate sees it: our own stream, protected or not, with a meter on it that
 //! knows when the peer was last heard, how many batches have really been written, whether a frame
 //! broke the agreement; and a way to cut it at once.
 
@@ -6,7 +6,7 @@ use super::fault::PeerFault;
 use super::frames::FrameMeter;
 use super::limits::BATCHES_UNTAKEN_MAX;
 use futures::task::AtomicWaker;
-use node_env::Clock;
+use node_env::{BoxedDuplex, Clock};
 use ractor_cluster::{BoxRead, BoxWrite, ClusterBidiStream};
 use std::io;
 use std::pin::Pin;
@@ -108,13 +108,9 @@ impl Meter {
     }
 }
 
-/// Any stream that carries a session.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Duplex for S {}
-
 /// A connection with its meter, ready for the cluster crate.
 pub(crate) struct MeteredStream {
-    pub(crate) stream: Box<dyn Duplex>,
+    pub(crate) stream: BoxedDuplex,
     pub(crate) meter: Arc<Meter>,
 }
 
@@ -133,7 +129,7 @@ impl ClusterBidiStream for MeteredStream {
 }
 
 struct MeteredRead {
-    inner: ReadHalf<Box<dyn Duplex>>,
+    inner: ReadHalf<BoxedDuplex>,
     meter: Arc<Meter>,
     frames: FrameMeter,
 }
@@ -172,7 +168,7 @@ impl AsyncRead for MeteredRead {
 }
 
 struct MeteredWrite {
-    inner: WriteHalf<Box<dyn Duplex>>,
+    inner: WriteHalf<BoxedDuplex>,
     meter: Arc<Meter>,
     frames: FrameMeter,
 }

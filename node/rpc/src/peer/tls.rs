@@ -6,12 +6,10 @@ use super::config::{PeerSecurity, TlsFiles};
 use super::error::PeerStartError;
 use super::fault::PeerFault;
 use super::id::{PeerId, STORE_CERTIFICATE_NAME};
-use super::stream::Duplex;
-use node_env::Clock;
+use node_env::{BoxedDuplex, BoxedStream, Clock};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio_rustls::rustls::client::{Resumption, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -62,7 +60,7 @@ pub(crate) enum Protection {
 
 /// A connection whose other side is proven, as far as the protection goes.
 pub(crate) struct Protected {
-    pub(crate) stream: Box<dyn Duplex>,
+    pub(crate) stream: BoxedDuplex,
     /// Known to both sides of this connection and to nobody else; zeros in plaintext.
     pub(crate) secret: [u8; 32],
     /// The other side's certificate.
@@ -116,16 +114,16 @@ impl Protection {
         }
     }
 
-    /// Makes a fresh connection ready; without protection it must be within this machine.
-    pub(crate) fn prepare(&self, stream: &TcpStream, other: SocketAddr) -> Result<(), PeerFault> {
+    /// Without protection the other side must be within this machine.
+    pub(crate) fn check_reach(&self, other: SocketAddr) -> Result<(), PeerFault> {
         if matches!(self, Self::Plaintext) && !other.ip().is_loopback() {
             return Err(PeerFault::NotLoopback);
         }
-        stream.set_nodelay(true).map_err(|_| PeerFault::Closed)
+        Ok(())
     }
 
     /// Protects a connection that somebody opened to us.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> Result<Protected, PeerFault> {
+    pub(crate) async fn accept(&self, stream: BoxedStream) -> Result<Protected, PeerFault> {
         match self {
             Self::Plaintext => Ok(plain(stream)),
             Self::Tls { acceptor, protocol, .. } => {
@@ -141,7 +139,7 @@ impl Protection {
     /// Protects a connection that we opened, and checks that the other side has this name.
     pub(crate) async fn connect(
         &self,
-        stream: TcpStream,
+        stream: BoxedStream,
         name: &str,
     ) -> Result<Protected, PeerFault> {
         match self {
@@ -158,8 +156,8 @@ impl Protection {
     }
 }
 
-fn plain(stream: TcpStream) -> Protected {
-    Protected { stream: Box::new(stream), secret: [0; 32], certificate: None }
+fn plain(stream: BoxedStream) -> Protected {
+    Protected { stream, secret: [0; 32], certificate: None }
 }
 
 /// What a handshake showed.
@@ -169,7 +167,7 @@ struct Proof {
 }
 
 impl Protected {
-    fn new(stream: Box<dyn Duplex>, proof: Proof) -> Self {
+    fn new(stream: BoxedDuplex, proof: Proof) -> Self {
         Self { stream, secret: proof.secret, certificate: Some(proof.certificate) }
     }
 }

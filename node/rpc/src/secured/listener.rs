@@ -4,17 +4,15 @@
 use super::{SecuredConfig, io_error};
 use crate::peer::metrics::FaultCounters;
 use crate::peer::strangers::{Stranger, Strangers};
-use crate::peer::stream::Duplex;
 use crate::peer::tls::{Own, Protected, Protection};
 use crate::peer::{PeerFault, PeerId, PeerSecurity, PeerStartError};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use node_env::Clock;
+use node_env::{BoxedDuplex, BoxedStream, Clock, Listener};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// Which network connections are for.
@@ -28,7 +26,7 @@ pub(super) struct Network {
 
 /// A connection whose other side is proven.
 pub(super) struct Proven {
-    pub(super) stream: Box<dyn Duplex>,
+    pub(super) stream: BoxedDuplex,
     /// Nothing in plaintext, and for what is no node.
     pub(super) peer: Option<PeerId>,
 }
@@ -41,6 +39,7 @@ pub(super) struct Gate {
     strangers: Arc<Strangers>,
     faults: FaultCounters,
     clock: Arc<dyn Clock>,
+    carrier: Arc<dyn node_env::Network>,
 }
 
 impl Gate {
@@ -60,15 +59,17 @@ impl Gate {
             strangers: Strangers::new(config.handshakes_max),
             faults: FaultCounters::default(),
             clock: config.clock,
+            carrier: config.carrier,
         }))
     }
 
     /// Connects to whoever has this name.
     pub(super) async fn connect(&self, address: &str, name: &str) -> Result<Protected, PeerFault> {
         let connecting = async {
-            let stream = TcpStream::connect(address).await.map_err(|_| PeerFault::Unreachable)?;
-            let reached = stream.peer_addr().map_err(|_| PeerFault::Closed)?;
-            self.protection.prepare(&stream, reached)?;
+            let dialled = self.carrier.connect(address).await;
+            let stream = dialled.map_err(|_| PeerFault::Unreachable)?;
+            let reached = stream.peer_address().map_err(|_| PeerFault::Closed)?;
+            self.protection.check_reach(reached)?;
             self.protection.connect(stream, name).await
         };
         let connected = timeout(self.handshake, connecting).await;
@@ -89,11 +90,11 @@ impl Gate {
 
     async fn shake(
         self: Arc<Self>,
-        (stream, address): (TcpStream, SocketAddr),
+        (stream, address): (BoxedStream, SocketAddr),
         mut stranger: Stranger,
     ) -> Result<Proven, (PeerFault, SocketAddr)> {
         let proving = async {
-            self.protection.prepare(&stream, address)?;
+            self.protection.check_reach(address)?;
             let protected = self.protection.accept(stream).await?;
             let peer = protected.peer()?;
             Ok(Proven { stream: protected.stream, peer })
@@ -118,15 +119,29 @@ pub(super) fn check_address(
     Ok(())
 }
 
-/// Listens. Handshakes go on only while [`accept`](Self::accept) is waited for.
+/// Listens where it is told to.
+pub(super) async fn listen(gate: &Gate, address: SocketAddr) -> Result<Bound, PeerStartError> {
+    let failed = |source| PeerStartError::Listen { address, source };
+    let listener = gate.carrier.listen(&address.to_string()).await.map_err(failed)?;
+    let address = listener.local_address().map_err(failed)?;
+    Ok(Bound { listener, address })
+}
+
+/// A listener and where it listens.
+pub(super) struct Bound {
+    pub(super) listener: Box<dyn Listener>,
+    pub(super) address: SocketAddr,
+}
+
+/// Accepts. Handshakes go on only while [`accept`](Self::accept) is waited for.
 pub(super) struct SecureListener {
-    listener: TcpListener,
+    listener: Box<dyn Listener>,
     gate: Arc<Gate>,
     shaking: FuturesUnordered<BoxFuture<'static, Result<Proven, (PeerFault, SocketAddr)>>>,
 }
 
 impl SecureListener {
-    pub(super) fn new(listener: TcpListener, gate: Arc<Gate>) -> Self {
+    pub(super) fn new(listener: Box<dyn Listener>, gate: Arc<Gate>) -> Self {
         Self { listener, gate, shaking: FuturesUnordered::new() }
     }
 
@@ -136,8 +151,11 @@ impl SecureListener {
             let shaken = tokio::select! {
                 Some(shaken) = self.shaking.next() => shaken,
                 accepted = self.listener.accept() => {
+                    let stream = accepted?;
+                    // One that is gone already is nobody.
+                    let Ok(address) = stream.peer_address() else { continue };
                     let stranger = self.gate.strangers.enter();
-                    let shaking = Arc::clone(&self.gate).shake(accepted?, stranger);
+                    let shaking = Arc::clone(&self.gate).shake((stream, address), stranger);
                     self.shaking.push(Box::pin(shaking));
                     continue;
                 }

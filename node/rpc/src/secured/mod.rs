@@ -21,7 +21,7 @@ mod raft;
 mod store;
 
 use crate::peer::{PeerFault, PeerSecurity};
-use node_env::Clock;
+use node_env::{Clock, Network};
 use std::io;
 use std::sync::Arc;
 
@@ -39,13 +39,18 @@ pub struct SecuredConfig {
     pub handshakes_max: u32,
     /// For the validity of certificates.
     pub clock: Arc<dyn Clock>,
+    /// Carries the connections.
+    pub carrier: Arc<dyn Network>,
 }
 
 impl SecuredConfig {
     /// The defaults.
     #[must_use]
-    pub fn new(security: PeerSecurity, clock: Arc<dyn Clock>) -> Self {
-        Self { security, handshake_ms_max: 5_000, handshakes_max: 64, clock }
+    pub fn new(
+        security: PeerSecurity,
+        (clock, carrier): (Arc<dyn Clock>, Arc<dyn Network>),
+    ) -> Self {
+        Self { security, handshake_ms_max: 5_000, handshakes_max: 64, clock, carrier }
     }
 }
 

@@ -2,15 +2,14 @@
 //! large message of the entities delays a heartbeat.
 
 use super::SecuredConfig;
-use super::listener::{Gate, Network, SecureListener, check_address, dial_node};
+use super::listener::{Gate, Network, SecureListener, check_address, dial_node, listen};
 use crate::peer::tls::Own;
 use crate::peer::{PeerId, PeerStartError};
 use consensus_raft::{Connecting, Connection, Transport};
 use schema_types::cluster::NodeId;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 const NETWORK: Network = Network { name: "raft", protocol: b"medulla-raft/1" };
@@ -18,35 +17,31 @@ const NETWORK: Network = Network { name: "raft", protocol: b"medulla-raft/1" };
 /// Connections between the Raft parts of nodes, in mutual TLS.
 pub struct RaftTransport {
     gate: Arc<Gate>,
-    bound: StdListener,
-    /// Registered with the runtime that first accepts.
-    listener: Mutex<Option<SecureListener>>,
+    address: SocketAddr,
+    listener: Mutex<SecureListener>,
 }
 
 impl RaftTransport {
-    /// Binds the address of a node; port 0 takes any free one. Needs no runtime.
+    /// Binds the address of a node; port 0 takes any free one. Must be called on the runtime.
     ///
     /// # Errors
     /// [`PeerStartError`] when the configuration, the certificates or the address cannot be used.
-    pub fn bind(
+    pub async fn bind(
         own: NodeId,
         address: SocketAddr,
         config: SecuredConfig,
     ) -> Result<Self, PeerStartError> {
         check_address(&config.security, address)?;
         let gate = Gate::new(NETWORK, Own::Node(PeerId::from(own)), config)?;
-        let failed = |source| PeerStartError::Listen { address, source };
-        let bound = StdListener::bind(address).map_err(failed)?;
-        bound.set_nonblocking(true).map_err(failed)?;
-        Ok(Self { gate, bound, listener: Mutex::new(None) })
+        let bound = listen(&gate, address).await?;
+        let listener = Mutex::new(SecureListener::new(bound.listener, Arc::clone(&gate)));
+        Ok(Self { gate, address: bound.address, listener })
     }
 
     /// The address that was bound.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.bound.local_addr()
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Names and values of the counters: connections that came to nothing, by cause.
@@ -57,17 +52,9 @@ impl RaftTransport {
     }
 
     async fn next(&self) -> io::Result<Connection> {
-        let mut listener = self.listener.lock().await;
-        let listener = match &mut *listener {
-            Some(listener) => listener,
-            none => {
-                let bound = TcpListener::from_std(self.bound.try_clone()?)?;
-                none.insert(SecureListener::new(bound, Arc::clone(&self.gate)))
-            }
-        };
-        let proven = listener.accept().await?;
+        let proven = self.listener.lock().await.accept().await?;
         let proved_peer = proven.peer.map(NodeId::from);
-        Ok(Connection { stream: Box::new(proven.stream), proved_peer })
+        Ok(Connection { stream: proven.stream, proved_peer })
     }
 }
 
@@ -77,7 +64,7 @@ impl Transport for RaftTransport {
             let protected = dial_node(&self.gate, PeerId::from(peer), address).await?;
             // In plaintext nobody is proven.
             let proved_peer = protected.peer().ok().flatten().map(NodeId::from);
-            Ok(Connection { stream: Box::new(protected.stream), proved_peer })
+            Ok(Connection { stream: protected.stream, proved_peer })
         })
     }
 

@@ -2,17 +2,17 @@
 //! [`STORE_CERTIFICATE_NAME`], its clients prove that they are nodes of the cluster. A proven node
 //! is trusted to greet under its own client id.
 
-use super::listener::{Gate, Network, SecureListener, check_address};
+use super::listener::{Gate, Network, SecureListener, check_address, listen};
 use super::{SecuredConfig, io_error};
 use crate::peer::tls::Own;
 use crate::peer::{PeerId, PeerStartError, STORE_CERTIFICATE_NAME};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use node_store_remote::{Acceptor, BoxedStream, Connector};
+use node_env::BoxedDuplex;
+use node_store_remote::{Acceptor, Connector};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 const NETWORK: Network = Network { name: "store", protocol: b"medulla-store/1" };
 
@@ -38,10 +38,10 @@ impl StoreConnector {
 }
 
 impl Connector for StoreConnector {
-    fn connect(&self) -> BoxFuture<'_, io::Result<BoxedStream>> {
+    fn connect(&self) -> BoxFuture<'_, io::Result<BoxedDuplex>> {
         async {
             let connected = self.gate.connect(&self.address, STORE_CERTIFICATE_NAME).await;
-            Ok(Box::new(connected.map_err(io_error)?.stream) as BoxedStream)
+            Ok(connected.map_err(io_error)?.stream)
         }
         .boxed()
     }
@@ -62,10 +62,9 @@ impl StoreAcceptor {
     pub async fn bind(address: SocketAddr, config: SecuredConfig) -> Result<Self, PeerStartError> {
         check_address(&config.security, address)?;
         let gate = Gate::new(NETWORK, Own::Store, config)?;
-        let failed = |source| PeerStartError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener: SecureListener::new(listener, Arc::clone(&gate)), gate, address })
+        let bound = listen(&gate, address).await?;
+        let listener = SecureListener::new(bound.listener, Arc::clone(&gate));
+        Ok(Self { listener, gate, address: bound.address })
     }
 
     /// Where it listens.
@@ -83,7 +82,7 @@ impl StoreAcceptor {
 }
 
 impl Acceptor for StoreAcceptor {
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<BoxedStream>> {
-        async { Ok(Box::new(self.listener.accept().await?.stream) as BoxedStream) }.boxed()
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<BoxedDuplex>> {
+        async { Ok(self.listener.accept().await?.stream) }.boxed()
     }
 }

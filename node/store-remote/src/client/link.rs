@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use node_env::BoxedDuplex;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -13,12 +14,12 @@ use crate::gather::write_gathered;
 use crate::limits::FRAME_BYTES_MAX;
 use crate::message::{self, Greeting, Hello, PROTOCOL_VERSION, Welcome};
 use crate::silence::Silence;
-use crate::stream::{BoxedStream, Connector};
+use crate::stream::Connector;
 
 /// A connection that the server has greeted.
 struct Greeted {
-    input: ReadHalf<BoxedStream>,
-    output: WriteHalf<BoxedStream>,
+    input: ReadHalf<BoxedDuplex>,
+    output: WriteHalf<BoxedDuplex>,
     reader: FrameReader,
     welcome: Welcome,
 }
@@ -114,7 +115,7 @@ async fn listen(
     shared: &Arc<Shared>,
     connection: u64,
     reader: &mut FrameReader,
-    input: &mut ReadHalf<BoxedStream>,
+    input: &mut ReadHalf<BoxedDuplex>,
 ) -> LinkError {
     let liveness = shared.config.liveness;
     let mut heartbeat = interval(liveness.heartbeat());

@@ -13,13 +13,14 @@ use actors_store::{
 };
 use futures::FutureExt;
 use futures::future::ready;
+use node_env::Network;
 use tokio::task::JoinHandle;
 
 use crate::client::pending::NoAnswer;
 use crate::client::shared::{Link, Shared};
 use crate::config::ClientConfig;
 use crate::error::ConnectError;
-use crate::stream::{Connector, TcpConnector};
+use crate::stream::{Connector, PlainConnector};
 
 /// A store at the other end of a connection that mends itself. Reads must be polled on a tokio
 /// runtime with timers; `commit` may be called from anywhere. Dropping it ends the connection:
@@ -30,13 +31,16 @@ pub struct RemoteStore {
 }
 
 impl RemoteStore {
-    /// Connects to `host:port` over TCP and waits for the first greeting. Must be called on a
-    /// tokio runtime with timers and sockets.
+    /// Connects to `host:port` without protection and waits for the first greeting. Must be called
+    /// on the tokio runtime that carries the network.
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub async fn connect(address: &str, config: ClientConfig) -> Result<Arc<Self>, ConnectError> {
-        let store = Self::start(Arc::new(TcpConnector::new(address)), config);
+    pub async fn connect(
+        (network, address): (Arc<dyn Network>, &str),
+        config: ClientConfig,
+    ) -> Result<Arc<Self>, ConnectError> {
+        let store = Self::start(Arc::new(PlainConnector::new(network, address)), config);
         store.wait_connected().await?;
         Ok(store)
     }

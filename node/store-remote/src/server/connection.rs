@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use node_env::BoxedDuplex;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,13 +21,12 @@ use crate::server::served::Admission;
 use crate::server::session::Session;
 use crate::server::{ServerShared, until_stopped};
 use crate::silence::Silence;
-use crate::stream::BoxedStream;
 
-type Input = ReadHalf<BoxedStream>;
-type Output = WriteHalf<BoxedStream>;
+type Input = ReadHalf<BoxedDuplex>;
+type Output = WriteHalf<BoxedDuplex>;
 
 /// Tells a client that there is no room for it, as far as that needs no waiting.
-pub(crate) fn turn_away(shared: &ServerShared, mut stream: BoxedStream) {
+pub(crate) fn turn_away(shared: &ServerShared, mut stream: BoxedDuplex) {
     add(&shared.counters.refused);
     let mut out = Vec::new();
     message::put_farewell(&mut out, Farewell::TooManySessions);
@@ -36,7 +36,7 @@ pub(crate) fn turn_away(shared: &ServerShared, mut stream: BoxedStream) {
 /// Serves a connection until it ends, and its commits until they are answered.
 pub(crate) async fn serve(
     shared: Arc<ServerShared>,
-    stream: BoxedStream,
+    stream: BoxedDuplex,
     mut stopped: watch::Receiver<bool>,
 ) {
     let (mut input, output) = tokio::io::split(stream);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use node_env::Network;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -24,7 +25,7 @@ pub(crate) use session::{item_count, memory_bytes};
 use crate::config::ServerConfig;
 use crate::limits::ACCEPT_PAUSE_MS;
 use crate::server::counters::Counters;
-use crate::stream::{Acceptor, TcpAcceptor};
+use crate::stream::{Acceptor, PlainAcceptor};
 
 /// What the sessions of a server share.
 pub(crate) struct ServerShared {
@@ -46,17 +47,17 @@ pub struct RemoteServer {
 }
 
 impl RemoteServer {
-    /// Listens at `host:port` (port 0 is any free one) and serves. Must be called on a tokio
-    /// runtime with timers and sockets.
+    /// Listens at `host:port` of a network (port 0 is any free one) and serves, without
+    /// protection. Must be called on the tokio runtime that carries the network.
     ///
     /// # Errors
     /// When the address cannot be had.
     pub async fn listen(
         served: Arc<ServedStore>,
-        address: &str,
+        (network, address): (&dyn Network, &str),
         config: ServerConfig,
     ) -> io::Result<Self> {
-        let acceptor = TcpAcceptor::bind(address).await?;
+        let acceptor = PlainAcceptor::bind(network, address).await?;
         let address = acceptor.local_address()?;
         let mut server = Self::start(served, acceptor, config);
         server.address = Some(address);

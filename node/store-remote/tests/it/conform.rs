@@ -7,7 +7,7 @@ use actors_store::conformance::{Subject, run_all};
 use actors_store::limits::TRANSACTION_WINDOW_MICROS_MAX;
 use actors_store::{MemoryStore, Store};
 use node_env::fake::{FakeDisk, ManualClock, SeededRng};
-use node_env::real::ThreadSpawner;
+use node_env::real::{TcpNetwork, ThreadSpawner};
 use node_store_embedded::{EmbeddedStore, Environment, Execution, Options};
 use node_store_remote::{
     ClientConfig, Liveness, RemoteServer, RemoteStore, ServedStore, ServerConfig,
@@ -63,10 +63,15 @@ fn patient_client(name: &str) -> ClientConfig {
 }
 
 async fn over_tcp(served: Arc<ServedStore>) -> (Arc<RemoteStore>, RemoteServer) {
-    let server = RemoteServer::listen(served, "127.0.0.1:0", patient_server());
+    let server = RemoteServer::listen(served, (&TcpNetwork, "127.0.0.1:0"), patient_server());
     let server = server.await.unwrap();
     let address = server.local_address().unwrap().to_string();
-    (RemoteStore::connect(&address, patient_client("tcp")).await.unwrap(), server)
+    (
+        RemoteStore::connect((Arc::new(TcpNetwork), &address), patient_client("tcp"))
+            .await
+            .unwrap(),
+        server,
+    )
 }
 
 async fn in_memory(served: Arc<ServedStore>) -> (Arc<RemoteStore>, RemoteServer) {

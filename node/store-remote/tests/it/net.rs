@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use node_store_remote::{Acceptor, BoxedStream, Connector};
+use node_env::BoxedDuplex;
+use node_store_remote::{Acceptor, Connector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 
@@ -47,10 +48,10 @@ impl Net {
 }
 
 impl Acceptor for NetAcceptor {
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<BoxedStream>> {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<BoxedDuplex>> {
         async {
             match self.0.recv().await {
-                Some(stream) => Ok(Box::new(stream) as BoxedStream),
+                Some(stream) => Ok(Box::new(stream) as BoxedDuplex),
                 None => futures::future::pending().await,
             }
         }
@@ -147,7 +148,7 @@ struct NetConnector {
 }
 
 impl Connector for NetConnector {
-    fn connect(&self) -> BoxFuture<'_, io::Result<BoxedStream>> {
+    fn connect(&self) -> BoxFuture<'_, io::Result<BoxedDuplex>> {
         async {
             let state = *self.wire.0.borrow();
             if state.is_unplugged {
@@ -164,7 +165,7 @@ impl Connector for NetConnector {
             let up = pump(from_client, to_server, Direction::ToServer);
             let down = pump(from_server, to_client, Direction::ToClient);
             tokio::spawn(async { futures::future::join(up, down).await });
-            Ok(Box::new(near) as BoxedStream)
+            Ok(Box::new(near) as BoxedDuplex)
         }
         .boxed()
     }

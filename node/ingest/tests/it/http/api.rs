@@ -2,11 +2,13 @@
 
 use super::world::{Node, TREATS, patient, vital};
 use axum::body::Body;
+use node_env::Network;
+use node_env::real::TcpNetwork;
 use node_ingest::http::serve;
 use node_ingest::limits::IngestLimits;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 #[tokio::test]
@@ -171,8 +173,8 @@ async fn a_body_past_the_limit_is_refused_with_a_prefix_kept() {
 #[tokio::test]
 async fn serving_ends_when_asked_with_watchers_still_there() {
     let node = Node::new().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpNetwork.listen("127.0.0.1:0").await.unwrap();
+    let address = listener.local_address().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let ending = async move { drop(stopped.await) };
     let served = tokio::spawn(serve(listener, node.router.clone(), ending));

@@ -6,7 +6,9 @@ use actors_patient::command::{Command, Read, Reply};
 use actors_runtime::trail::{self, TrailEntry};
 use actors_runtime::{Runtime, RuntimeConfig, RuntimeParts, SubmitError};
 use actors_store::MemoryStore;
+use node_env::Network;
 use node_env::fake::{ManualClock, SeededRng};
+use node_env::real::TcpNetwork;
 use node_ingest::gateway::{Caller, Gateway};
 use node_ingest::limits::IngestLimits;
 use node_ingest::mllp::{self, Counters};
@@ -19,7 +21,7 @@ use schema_wire::journal::QuarantineRecord;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -89,8 +91,8 @@ impl World {
             limits,
             rng: Arc::new(SeededRng::new(1)),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpNetwork.listen("127.0.0.1:0").await.unwrap();
+        let address = listener.local_address().unwrap();
         let counters = Arc::new(Counters::default());
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move { drop(stopped.await) };

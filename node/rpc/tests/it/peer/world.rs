@@ -1,7 +1,7 @@
 //! An authority, its nodes, networks between them, and handlers that tests can direct.
 
 use futures::FutureExt;
-use node_env::real::{RealClock, RealRng};
+use node_env::real::{RealClock, RealRng, TcpNetwork};
 use node_rpc::peer::{
     HandlerFuture, HandlerRefusal, PeerConfig, PeerHandler, PeerId, PeerLimits, PeerNetwork,
     PeerSecurity, PeerState, PeerTimes, TlsFiles,
@@ -60,6 +60,7 @@ pub(crate) fn config(id: u64, files: TlsFiles) -> PeerConfig {
     PeerConfig {
         id: PeerId::new(id),
         network: "test".to_owned(),
+        carrier: Arc::new(TcpNetwork),
         listen: "127.0.0.1:0".parse().unwrap(),
         security: PeerSecurity::MutualTls(files),
         times: PeerTimes::default(),

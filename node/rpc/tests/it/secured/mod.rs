@@ -5,17 +5,22 @@ mod raft;
 mod store;
 
 use crate::peer::world::{Authority, soon, until};
-use node_env::real::RealClock;
+use node_env::real::{RealClock, TcpNetwork};
+use node_env::{Clock, Network};
 use node_rpc::peer::{PeerSecurity, TlsFiles};
 use node_rpc::secured::SecuredConfig;
 use std::sync::Arc;
 
 fn config(files: TlsFiles) -> SecuredConfig {
-    SecuredConfig::new(PeerSecurity::MutualTls(files), Arc::new(RealClock::new()))
+    SecuredConfig::new(PeerSecurity::MutualTls(files), outside())
 }
 
 fn plaintext() -> SecuredConfig {
-    SecuredConfig::new(PeerSecurity::InsecureDevelopment, Arc::new(RealClock::new()))
+    SecuredConfig::new(PeerSecurity::InsecureDevelopment, outside())
+}
+
+fn outside() -> (Arc<dyn Clock>, Arc<dyn Network>) {
+    (Arc::new(RealClock::new()), Arc::new(TcpNetwork))
 }
 
 type Metrics = Arc<dyn Fn() -> Vec<(String, u64)> + Send + Sync>;

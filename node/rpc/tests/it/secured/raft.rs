@@ -23,8 +23,8 @@ fn local() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
-fn bind(id: NodeId, config: SecuredConfig) -> RaftTransport {
-    RaftTransport::bind(id, local(), config).unwrap()
+async fn bind(id: NodeId, config: SecuredConfig) -> RaftTransport {
+    RaftTransport::bind(id, local(), config).await.unwrap()
 }
 
 /// Node 1, whose connections are taken and given out in a task of their own.
@@ -34,9 +34,9 @@ struct Listening {
     accepted: tokio::sync::mpsc::Receiver<Connection>,
 }
 
-fn listen(config: SecuredConfig) -> Listening {
-    let transport = bind(ONE, config);
-    let (address, metrics) = (transport.local_address().unwrap(), transport.metrics());
+async fn listen(config: SecuredConfig) -> Listening {
+    let transport = bind(ONE, config).await;
+    let (address, metrics) = (transport.local_address(), transport.metrics());
     let (sender, accepted) = tokio::sync::mpsc::channel(64);
     tokio::spawn(async move {
         loop {
@@ -72,16 +72,16 @@ async fn meets(dialler: &RaftTransport, listening: &mut Listening) -> [Option<No
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_sides_prove_who_they_are() {
     let authority = Authority::new();
-    let mut listening = listen(config(authority.files(1)));
-    let two = bind(TWO, config(authority.files(2)));
+    let mut listening = listen(config(authority.files(1))).await;
+    let two = bind(TWO, config(authority.files(2))).await;
     assert_eq!(meets(&two, &mut listening).await, [Some(ONE), Some(TWO)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_development_nobody_is_proven_and_nobody_comes_from_afar() {
-    let mut listening = listen(plaintext());
-    assert_eq!(meets(&bind(TWO, plaintext()), &mut listening).await, [None, None]);
-    let everywhere = RaftTransport::bind(TWO, "0.0.0.0:0".parse().unwrap(), plaintext());
+    let mut listening = listen(plaintext()).await;
+    assert_eq!(meets(&bind(TWO, plaintext()).await, &mut listening).await, [None, None]);
+    let everywhere = RaftTransport::bind(TWO, "0.0.0.0:0".parse().unwrap(), plaintext()).await;
     assert!(matches!(everywhere.err(), Some(PeerStartError::NotLoopback(_))));
 }
 
@@ -90,7 +90,7 @@ async fn a_certificate_for_another_node_or_for_two_is_not_started_with() {
     let authority = Authority::new();
     let two = authority.files_for(&["medulla-node-1", "medulla-node-2"], 2099);
     for files in [authority.files(2), authority.files_for(&["medulla-store"], 2099), two] {
-        let refused = RaftTransport::bind(ONE, local(), config(files)).err();
+        let refused = RaftTransport::bind(ONE, local(), config(files)).await.err();
         assert!(matches!(refused, Some(PeerStartError::Certificates(_))), "{refused:?}");
     }
 }
@@ -98,22 +98,22 @@ async fn a_certificate_for_another_node_or_for_two_is_not_started_with() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_not_meant_is_not_connected_to() {
     let (authority, foreign) = (Authority::new(), Authority::new());
-    let dialler = bind(TWO, config(authority.files(2)));
+    let dialler = bind(TWO, config(authority.files(2))).await;
     let cases = [
         (NodeId(3), authority.files(1), "wrong identity"),
         (ONE, foreign.files(1), "foreign authority"),
         (ONE, authority.files_until(1, 2002), "expired"),
     ];
     for (meant, shown, expected) in cases {
-        let server = listen(config(shown));
+        let server = listen(config(shown)).await;
         let dialled = soon(dialler.connect(meant, &server.address.to_string())).await;
         assert_eq!(dialled.err().unwrap().to_string(), expected);
     }
-    let plain = listen(plaintext());
+    let plain = listen(plaintext()).await;
     let address = plain.address.to_string();
     let mut quick = config(authority.files(2));
     quick.handshake_ms_max = 300;
-    let dialled = soon(bind(TWO, quick).connect(ONE, &address)).await;
+    let dialled = soon(bind(TWO, quick).await.connect(ONE, &address)).await;
     assert!(dialled.is_err(), "a server without TLS was taken for node 1");
 }
 
@@ -121,7 +121,7 @@ async fn who_was_not_meant_is_not_connected_to() {
 async fn strangers_are_refused_by_cause_and_a_node_still_gets_in() {
     let (authority, foreign) = (Authority::new(), Authority::new());
     let trusted = authority.files(1);
-    let mut listening = listen(config(authority.files(1)));
+    let mut listening = listen(config(authority.files(1))).await;
     let raft = Some("medulla-raft/1");
     let shown: [(Option<TlsFiles>, Option<&str>, &str); 6] = [
         (None, raft, "no_certificate"),
@@ -144,7 +144,7 @@ async fn strangers_are_refused_by_cause_and_a_node_still_gets_in() {
     closed(&mut plain).await;
     counted(&listening.metrics, "raft", "not_tls").await;
     assert!(listening.accepted.try_recv().is_err(), "a stranger got in");
-    let two = bind(TWO, config(authority.files(2)));
+    let two = bind(TWO, config(authority.files(2))).await;
     assert_eq!(meets(&two, &mut listening).await, [Some(ONE), Some(TWO)]);
 }
 
@@ -155,14 +155,14 @@ async fn the_silent_keep_nobody_out_live_1() {
     // So long that only handshakes side by side, and making room, can let anybody in.
     patient.handshake_ms_max = 60_000;
     patient.handshakes_max = 4;
-    let mut listening = listen(patient);
+    let mut listening = listen(patient).await;
     let mut crowd = Vec::new();
     for _ in 0..6 {
         crowd.push(TcpStream::connect(listening.address).await.unwrap());
     }
     let name = "medulla_raft_fault_no_room_total";
     until("two were put out", || super::count(&listening.metrics, name) == 2).await;
-    let two = bind(TWO, config(authority.files(2)));
+    let two = bind(TWO, config(authority.files(2))).await;
     assert_eq!(meets(&two, &mut listening).await, [Some(ONE), Some(TWO)]);
 }
 
@@ -171,7 +171,7 @@ async fn the_silent_are_closed_in_time() {
     let authority = Authority::new();
     let mut quick = config(authority.files(1));
     quick.handshake_ms_max = 50;
-    let listening = listen(quick);
+    let listening = listen(quick).await;
     let mut silent = TcpStream::connect(listening.address).await.unwrap();
     closed(&mut silent).await;
     counted(&listening.metrics, "raft", "timeout").await;
@@ -203,8 +203,8 @@ impl Machine for Sum {
 type Plane = ControlPlane<Sum>;
 
 async fn plane(folder: &std::path::Path, id: NodeId, files: TlsFiles) -> (Plane, String) {
-    let transport = bind(id, config(files));
-    let address = transport.local_address().unwrap().to_string();
+    let transport = bind(id, config(files)).await;
+    let address = transport.local_address().to_string();
     let environment = Environment {
         disk: Arc::new(RealDisk),
         rng: Arc::new(RealRng),
