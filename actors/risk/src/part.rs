@@ -49,8 +49,10 @@ impl<'a> RangedPart<'a> {
         (lowest, highest): (i32, i32),
         inputs: Inputs<'a>,
     ) -> Self {
-        let part = Part { parameter, points: Err(missing), inputs };
-        Self { part, lowest, highest }
+        let is_zero = node_env::planted!("score-missing-counts-as-zero");
+        let points = if is_zero { Ok(0) } else { Err(missing) };
+        let part = Part { parameter, points, inputs };
+        Self { part, lowest, highest: if is_zero { lowest } else { highest } }
     }
 }
 

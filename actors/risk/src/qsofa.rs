@@ -81,5 +81,6 @@ pub(crate) fn evaluate<'a>(
 }
 
 fn band(minimum: i32, _: &[Part<'_>]) -> Band {
-    if minimum >= 2 { Band::High } else { Band::Normal }
+    let positive = if node_env::planted!("qsofa-positive-from-three") { 3 } else { 2 };
+    if minimum >= positive { Band::High } else { Band::Normal }
 }

@@ -77,7 +77,9 @@ impl Admission {
         if before < most {
             return Ok(Place(Arc::clone(self)));
         }
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if !node_env::planted!("admission-leaks-when-full") {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        }
         Err(SubmitError::Overloaded {
             what: "commands of the node",
             retry_after_ms: self.retry_after_ms(before),

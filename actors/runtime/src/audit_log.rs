@@ -150,7 +150,9 @@ impl AuditBatch {
         self.first.entry(shard).or_insert(log.appender.size());
         let (index, row) = log.appender.append_prepared(audit.leaf);
         rows.push(Mutation::set(keys::audit_leaf(shard, index), row));
-        for entity in std::iter::once(&audit.entity).chain(&audit.touched) {
+        let touched = if node_env::planted!("audit-touched-not-indexed") { 0 } else { usize::MAX };
+        let touched = audit.touched.iter().take(touched);
+        for entity in std::iter::once(&audit.entity).chain(touched) {
             let pointer = keys::audit_by_entity(entity_ref(entity), shard, index);
             rows.push(Mutation::set(pointer, Bytes::new()));
         }
@@ -174,7 +176,8 @@ impl AuditBatch {
             let value = encode_head(signed, &log.appender);
             rows.push(Mutation::set(keys::audit_head(shard, size), value));
             let keeps = log.head_size / HEAD_INTERVAL_LEAVES != size / HEAD_INTERVAL_LEAVES;
-            if log.head_size > 0 && !keeps {
+            let drops = !keeps || node_env::planted!("audit-kept-head-dropped");
+            if log.head_size > 0 && drops {
                 rows.push(Mutation::clear(keys::audit_head(shard, log.head_size)));
             }
             log.head_size = size;

@@ -276,9 +276,11 @@ impl Pipeline {
                     lost.push(shard);
                 }
             }
-            parts.logs.reload(&*snapshot).await.map_err(|error| {
-                CommitFailure::Store(CommitError::Stopped { reason: error.to_string() })
-            })?;
+            if !node_env::planted!("audit-log-not-reloaded") {
+                parts.logs.reload(&*snapshot).await.map_err(|error| {
+                    CommitFailure::Store(CommitError::Stopped { reason: error.to_string() })
+                })?;
+            }
             self.in_doubt = false;
             self.generation += 1;
         }
@@ -294,6 +296,7 @@ impl Pipeline {
         request.read_conflicts.extend(guarded.map(|(key, _)| KeyRange::single(&key)));
         for shard in shards {
             match self.ownership.check(&*snapshot, shard).await.map_err(read_failure)? {
+                Fence::Ours(_) if node_env::planted!("fence-not-in-conflicts") => {}
                 Fence::Ours(range) => request.read_conflicts.push(range),
                 Fence::Lost => lost.push(shard),
             }
@@ -364,6 +367,9 @@ impl Batch {
     fn accept(&mut self, parts: &CommitterParts, followed: &[KeyRange], work: Work) {
         for mut unit in work.units {
             note_presence(&mut self.present, followed, &unit.mutations);
+            if node_env::planted!("outbox-offered-before-commit") {
+                deliver(parts, std::mem::take(&mut unit.outbox));
+            }
             let shard = unit.shard(&parts.served);
             if let (Some(audit), Some(shard)) = (unit.audit.take(), shard) {
                 let rows = &mut self.request.mutations;
@@ -389,7 +395,8 @@ fn guards(works: &[Work]) -> Vec<Guard> {
 /// OWN-1: `own/{shard}` of every shard that the batch touches is read and compared, and is part of
 /// the read set, so that a stale owner cannot commit even with a fresh read version.
 fn touched_shards(works: &[Work], served: &Served) -> Vec<ShardId> {
-    let units = works.iter().flat_map(|work| &work.units);
+    let most = if node_env::planted!("group-fences-first-member") { 1 } else { usize::MAX };
+    let units = works.iter().flat_map(|work| work.units.iter().take(most));
     let mut touched: Vec<ShardId> = units.filter_map(|unit| unit.shard(served)).collect();
     touched.sort_unstable();
     touched.dedup();

@@ -150,7 +150,9 @@ impl<E: Entity> Decider<E> {
         self.residency.set_events_since_snapshot(loaded.events_since_snapshot);
         self.generation += 1;
         self.live_row = LastRow::Unknown;
-        self.recent.clear();
+        if !node_env::planted!("dedupe-remembers-failed") {
+            self.recent.clear();
+        }
         self.timers = None;
     }
 
@@ -220,8 +222,12 @@ impl<E: Entity> Decider<E> {
         let same = |known: &&Remembered| {
             known.command_id == meta.command_id && known.source == meta.source
         };
-        if let Some(known) = self.recent.iter().find(same) {
+        let known = self.recent.iter().find(same);
+        if let Some(known) = known.filter(|_| !node_env::planted!("dedupe-ignores-in-flight")) {
             return Ok(Some((known.content, known.at)));
+        }
+        if node_env::planted!("dedupe-in-memory-only") {
+            return Ok(None);
         }
         let snapshot = node.store.begin().await?;
         let key = self.done_key(meta);
@@ -233,7 +239,9 @@ impl<E: Entity> Decider<E> {
 
     fn done_key(&self, meta: &rows::Meta) -> Bytes {
         let id = meta.command_id.as_str().as_bytes();
-        keys::command_done(entity_ref(self.entity()), meta.source.as_str(), id)
+        let unsourced = node_env::planted!("dedupe-key-without-source");
+        let source = if unsourced { "" } else { meta.source.as_str() };
+        keys::command_done(entity_ref(self.entity()), source, id)
     }
 
     fn repeated(
@@ -243,7 +251,7 @@ impl<E: Entity> Decider<E> {
         at: Timestamp,
     ) -> Result<Decided<E::Reply>, SubmitError> {
         let note = AuditNote::new(AuditAction::Execute, "repeat");
-        if content == meta.content {
+        if content == meta.content || node_env::planted!("dedupe-content-not-compared") {
             let audit = self.audit(meta, note, AuditOutcome::Repeated, (self.sequence, 0))?;
             return Ok(Decided {
                 parts: UnitParts::audit_only(audit),
@@ -320,7 +328,12 @@ impl<E: Entity> Decider<E> {
         builder.journal::<E>(&meta, &events);
         builder.effects(meta.now, effects, &mut timers);
         if attachments.once {
-            builder.push(Mutation::set(self.done_key(&meta), done_mark(&meta)));
+            let mark = Mutation::set(self.done_key(&meta), done_mark(&meta));
+            if node_env::planted!("dedupe-mark-in-own-commit") {
+                Box::pin(blob::stage(&node.store, vec![mark])).await?;
+            } else {
+                builder.push(mark);
+            }
         }
         if let (Some(raw), Some(digest)) = (&attachments.archive, meta.message) {
             builder.archive(digest, raw);
@@ -399,14 +412,20 @@ impl<E: Entity> Decider<E> {
 }
 
 impl UnitParts {
+    /// Whether nothing but the audit record is to be committed.
+    pub(crate) const fn is_audit_only(&self) -> bool {
+        self.mutations.is_empty() && self.preconditions.is_empty()
+    }
+
     fn audit_only(audit: PreparedAudit) -> Self {
         Self { audit, mutations: Vec::new(), preconditions: Vec::new(), outbox: Vec::new() }
     }
 }
 
 fn done_mark(meta: &rows::Meta) -> Vec<u8> {
+    let forgets = node_env::planted!("dedupe-content-not-stored");
     schema_wire::journal::encode_dedupe(&DedupeRecord {
-        content: meta.content,
+        content: if forgets { MessageDigest::default() } else { meta.content },
         outcome: DedupeOutcome::Accepted,
         reply: Vec::new(),
         at: meta.now,

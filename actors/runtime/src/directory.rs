@@ -229,7 +229,9 @@ impl<E: Entity> Directory<E> {
             return Removal::Needed;
         }
         part.remove(&key);
-        self.resident.fetch_sub(1, Ordering::AcqRel);
+        if !node_env::planted!("resident-count-not-returned") {
+            self.resident.fetch_sub(1, Ordering::AcqRel);
+        }
         Removal::Done
     }
 

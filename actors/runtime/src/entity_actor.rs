@@ -121,8 +121,14 @@ impl<E: Entity> Resident<E> {
     }
 
     async fn reload(&mut self) -> Result<(), SubmitError> {
+        if node_env::planted!("speculative-state-kept") {
+            self.decider.generation += 1;
+            return Ok(());
+        }
         // Units of the void state that still wait fail by themselves; then the store is current.
-        self.residency.units_settled().await;
+        if !node_env::planted!("reload-before-units-settled") {
+            self.residency.units_settled().await;
+        }
         let snapshot = self.node.store.begin().await?;
         let loaded = load::load::<E>(&*snapshot, &self.residency.entity).await?;
         self.decider.reset(loaded);
@@ -142,6 +148,9 @@ impl<E: Entity> Resident<E> {
             Ok(decided) => {
                 let metrics = Arc::clone(&self.node.metrics);
                 let (parts, outcome) = decided.into_parts();
+                if parts.is_audit_only() && is_unrecorded(&outcome) {
+                    return answer(reply, outcome);
+                }
                 let span = trace.child(Operation::Commit);
                 let done = Box::new(move |committed: Result<u64, CommitFailure>| {
                     let _until_now = places;
@@ -249,6 +258,15 @@ impl<E: Entity> Resident<E> {
 }
 
 /// A caller that is gone needs no answer; the commit stands either way.
+/// Whether a planted bug answers without the record that is owed (AUD-1).
+fn is_unrecorded<R>(outcome: &Result<Outcome<R>, SubmitError>) -> bool {
+    match outcome {
+        Ok(Outcome::Done { .. }) => node_env::planted!("audit-read-not-recorded"),
+        Ok(Outcome::Repeated { .. }) => node_env::planted!("audit-repeat-not-recorded"),
+        Err(_) => node_env::planted!("audit-refusal-not-recorded"),
+    }
+}
+
 pub(crate) fn answer<R>(reply: OutcomeSender<R>, result: Result<Outcome<R>, SubmitError>) {
     drop(reply.send(result));
 }

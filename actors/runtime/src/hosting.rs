@@ -45,7 +45,8 @@ impl Runtime {
         let (name, wanted) = (&node.config.node, [(*shard, Some(*epoch))]);
         let mark = node.groups.marks.fresh();
         for held in ownership::claim(&node.store, name, &wanted, retires, &mark).await? {
-            for former in inherits {
+            let left_behind = node_env::planted!("timers-not-inherited");
+            for former in inherits.iter().filter(|_| !left_behind) {
                 timers::inherit(node, &held, (*former, *range)).await?;
             }
             node.host(held, *range, &mark).await?;
@@ -114,7 +115,9 @@ impl NodeInner {
         }
         self.served.open(shard, range);
         // Messages of the shard that its last owner did not deliver.
-        self.outbox.sweep();
+        if !node_env::planted!("outbox-not-swept-after-claim") {
+            self.outbox.sweep();
+        }
         Ok(())
     }
 
@@ -179,7 +182,8 @@ pub(crate) async fn follow_losses(node: Arc<NodeInner>, mut lost: mpsc::Receiver
         };
         let Some(shard) = shard else { return };
         // It came back, and what was resident went then.
-        if node.served.open_shards().contains(&shard) {
+        let is_back = node.served.open_shards().contains(&shard);
+        if is_back || node_env::planted!("lost-shard-stays-resident") {
             continue;
         }
         node.leave(shard, 0).await;

@@ -61,6 +61,9 @@ pub async fn load<E: Entity>(
                 loaded.events_since_snapshot = loaded.events_since_snapshot.saturating_add(1);
             }
         }
+        if node_env::planted!("activation-reads-first-page") {
+            break;
+        }
     }
     Ok(loaded)
 }
@@ -83,8 +86,9 @@ async fn from_snapshot<E: Entity>(
 /// The snapshot record of a state.
 pub(crate) fn snapshot_record<E: Entity>(state: &E::State, sequence: u64) -> SnapshotRecord {
     let state = E::encode_state(state);
+    let ahead = u64::from(node_env::planted!("snapshot-claims-next-event"));
     SnapshotRecord {
-        sequence,
+        sequence: sequence + ahead,
         state_hash: MessageDigest::of(&state).0,
         kind: E::KIND,
         state,

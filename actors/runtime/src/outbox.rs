@@ -59,8 +59,12 @@ impl OutboxHandle {
     /// Offers a message. A full lane is no loss: the row is in the store and the sweep finds it.
     pub(crate) fn offer(&self, send: OutboxSend) {
         let lanes = u64::try_from(self.lanes.len()).unwrap_or(1);
-        let lane = usize::try_from(send.sender.hash() % lanes).unwrap_or(0);
-        if self.lanes[lane].try_send(send).is_err() {
+        let by_message = node_env::planted!("outbox-lane-by-message");
+        let last = send.key.last().map_or(0, |byte| u64::from(*byte));
+        let spread = if by_message { send.sender.hash() ^ last } else { send.sender.hash() };
+        let lane = usize::try_from(spread % lanes).unwrap_or(0);
+        let is_full = self.lanes[lane].try_send(send).is_err();
+        if is_full && !node_env::planted!("outbox-overflow-forgotten") {
             self.overflowed.store(true, Ordering::Release);
         }
     }
@@ -156,8 +160,14 @@ async fn deliver(node: &Arc<NodeInner>, send: &OutboxSend) -> bool {
     };
     let attachments = Attachments {
         once: false,
-        rows: vec![Mutation::clear(send.key.clone())],
-        preconditions: vec![Precondition::Present(send.key.clone())],
+        rows: match node_env::planted!("outbox-row-not-cleared") {
+            true => Vec::new(),
+            false => vec![Mutation::clear(send.key.clone())],
+        },
+        preconditions: match node_env::planted!("outbox-without-precondition") {
+            true => Vec::new(),
+            false => vec![Precondition::Present(send.key.clone())],
+        },
         ..Attachments::default()
     };
     let sequence = record.sequence;
@@ -240,6 +250,7 @@ async fn settle(
 
 /// The sequence of an outbox message: the journal sequence that caused it and its place there.
 pub(crate) fn send_sequence(journal_sequence: u64, place: usize) -> u64 {
+    let place = if node_env::planted!("outbox-sequence-without-place") { 0 } else { place };
     (journal_sequence << 10) | u64::try_from(place).unwrap_or(u64::MAX)
 }
 

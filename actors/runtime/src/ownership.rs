@@ -96,11 +96,19 @@ impl Held {
     /// with a fresh read version would pass (OWN-1).
     pub(crate) async fn fence(&self, snapshot: &dyn Snapshot) -> Result<Fence, ReadError> {
         let value = snapshot.get(&self.key).await?;
-        let is_ours = value.as_ref() == Some(&self.row);
+        let is_ours = self.is_row(value.as_ref()) || node_env::planted!("fence-not-compared");
         Ok(if is_ours { Fence::Ours(KeyRange::single(&self.key)) } else { Fence::Lost })
     }
 
     /// The owner row as it must be.
+    fn is_row(&self, stored: Option<&Bytes>) -> bool {
+        if node_env::planted!("fence-compares-node-only") {
+            let owner = |row: &Bytes| decode(row).map(|(_, node)| node);
+            return stored.and_then(owner) == owner(&self.row);
+        }
+        stored == Some(&self.row)
+    }
+
     pub(crate) fn row(&self) -> &Bytes {
         &self.row
     }
@@ -131,7 +139,9 @@ pub(crate) async fn claim(
         for (shard, epoch) in wanted {
             let stored = stored(&*snapshot, *shard).await?;
             let claimed = Held::new(*shard, judge(*shard, stored.as_ref(), *epoch, node)?, node);
-            transaction.add_read_conflict(KeyRange::single(&claimed.key));
+            if !node_env::planted!("claim-without-conflict") {
+                transaction.add_read_conflict(KeyRange::single(&claimed.key));
+            }
             transaction.set(claimed.key.clone(), claimed.row.clone());
             transaction.set(keys::hold_mark(shard.0), mark.clone());
             held.push(claimed);
@@ -193,8 +203,10 @@ fn judge(
 ) -> Result<Epoch, SubmitError> {
     let Some((newest, owner)) = stored else { return Ok(wanted.unwrap_or(Epoch(1))) };
     match wanted {
+        None if node_env::planted!("claim-keeps-epoch") => Ok(*newest),
         None => Ok(newest.next()),
         Some(epoch) if epoch > *newest || (epoch == *newest && owner == node) => Ok(epoch),
+        Some(epoch) if node_env::planted!("claim-takes-older-epoch") => Ok(epoch),
         Some(_) => Err(SubmitError::NotServed { shard: Some(shard.0) }),
     }
 }

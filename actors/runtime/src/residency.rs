@@ -45,7 +45,9 @@ impl Residency {
     pub(crate) fn enter(self: &Arc<Self>, in_flight_max: u32) -> Option<InFlight> {
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         if before >= in_flight_max {
-            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            if !node_env::planted!("entity-place-leaks-when-full") {
+                self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            }
             return None;
         }
         Some(InFlight(Arc::clone(self)))
@@ -83,7 +85,8 @@ impl Residency {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight.load(Ordering::Acquire) == 0 && !self.has_units()
+        let is_settled = !self.has_units() || node_env::planted!("sleeps-with-commit-in-flight");
+        self.in_flight.load(Ordering::Acquire) == 0 && is_settled
     }
 
     /// A commit of this generation failed: everything behind it is void (ACK-1).

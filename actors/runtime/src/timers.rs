@@ -29,6 +29,9 @@ pub(crate) async fn run(node: Arc<NodeInner>) {
             if let Err(error) = fire_due(&node, shard).await {
                 node.note(&error);
                 tracing::debug!(code = %error.code(), "timers of a shard wait for the next turn");
+                if node_env::planted!("timer-error-ends-turn") {
+                    return;
+                }
             }
         }
     }
@@ -108,6 +111,9 @@ async fn fire(node: &Arc<NodeInner>, key: Bytes, value: Bytes) {
                 tracing::debug!(code = %error.code(), "refused timer waits for the next turn");
             }
         }
+        Err(_) if node_env::planted!("timer-cleared-when-overloaded") => {
+            let _cleared = node.commit_rows(&entity, vec![Mutation::clear(key)]).await;
+        }
         Err(error) => tracing::debug!(code = %error.code(), "timer waits for the next turn"),
     }
 }
@@ -123,7 +129,12 @@ async fn fire_on<E: HostedEntity>(
         return node.commit_rows(&entity, vec![Mutation::clear(key)]).await;
     };
     let attachments = Attachments {
-        rows: vec![Mutation::clear(key.clone()), Mutation::clear(timer_index_key(&entity, &name))],
+        rows: match node_env::planted!("timer-row-kept") {
+            true => vec![Mutation::clear(timer_index_key(&entity, &name))],
+            false => {
+                vec![Mutation::clear(key.clone()), Mutation::clear(timer_index_key(&entity, &name))]
+            }
+        },
         preconditions: vec![Precondition::Present(key)],
         ..Attachments::default()
     };

@@ -163,6 +163,7 @@ impl ControlState {
             let waited_us = u64::try_from(now.micros_since(paused.step_since)).unwrap_or(0);
             let waited_ms = waited_us / 1_000;
             let remedy = match paused.waits_for {
+                WaitsFor::Node { .. } if node_env::planted!("handoff-without-watchdog") => None,
                 WaitsFor::Node { step, .. } if step.is_source_side() => {
                     Some(Command::SkipSource(paused.holding))
                 }

@@ -230,7 +230,8 @@ impl Shard {
     pub(crate) fn given_to(&self, node: NodeId, shard: ShardId, why: Why, at: Timestamp) -> Self {
         let mut hand_off = self.moving(shard, why, at);
         hand_off.step = hand_off.step.min(Step::Claim);
-        let (epoch, owner) = (self.epoch.next(), Some(node));
+        let keeps = node_env::planted!("handoff-gives-same-epoch");
+        let (epoch, owner) = (if keeps { self.epoch } else { self.epoch.next() }, Some(node));
         Self { range: self.range, epoch, owner, hand_off: Some(hand_off) }
     }
 
@@ -265,8 +266,10 @@ impl Shard {
         let Some(hand_off) = &mut shard.hand_off else { return shard };
         hand_off.step_since = at;
         match hand_off.step {
-            Step::Fence => hand_off.step = Step::Drain,
-            Step::Drain => {
+            Step::Fence if !node_env::planted!("handoff-skips-drain") => {
+                hand_off.step = Step::Drain;
+            }
+            Step::Fence | Step::Drain => {
                 hand_off.step = Step::Claim;
                 hand_off.source = None;
             }

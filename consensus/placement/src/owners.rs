@@ -32,6 +32,7 @@ pub(crate) fn give_owners(picture: &mut Picture<'_>) {
         }
         let record = picture.state.shards().get(&shard);
         let failed = record.and_then(|record| record.hand_off.as_ref()?.taken_from);
+        let failed = failed.filter(|_| !node_env::planted!("placement-forgets-failed-node"));
         let roomy = picture.best(cost, |id, node| Some(id) != failed && node.has_room(cost));
         let other = roomy.or_else(|| picture.best(cost, |id, _| Some(id) != failed));
         let Some(to) = other.or_else(|| picture.best(cost, |_, _| true)) else { return };
@@ -163,7 +164,8 @@ fn fitting(
     let pivot = (even, ShardId(u16::MAX));
     let below = busy.movable.range(..=pivot).rev();
     let above = busy.movable.range(pivot..).take(1);
-    let gains = |cost: u64| idle.relative(cost) + gain_min <= busy.relative(0);
+    let gain = if node_env::planted!("placement-ignores-gain") { 0 } else { gain_min };
+    let gains = |cost: u64| idle.relative(cost) + gain <= busy.relative(0);
     below
         .chain(above)
         .find(|(cost, _)| gains(*cost) && picture.may_take(busy, idle, *cost))

@@ -73,7 +73,9 @@ pub(crate) fn replace_file(
     let file = disk.open(&new, OpenMode::CreateOrOpen)?;
     file.truncate(0)?;
     file.write_at(0, bytes)?;
-    file.sync_data()?;
+    if !node_env::planted!("raft-snapshot-not-synced") {
+        file.sync_data()?;
+    }
     disk.rename(&new, &directory.join(name))?;
     disk.sync_dir(directory)
 }
@@ -190,7 +192,9 @@ impl VoteFile {
         let bytes = seal(VOTE_MAGIC, &fields);
         for copy in 0..2 {
             self.file.write_at(copy * COPY_DISTANCE_BYTES, &bytes)?;
-            self.file.sync_data()?;
+            if !node_env::planted!("raft-vote-not-synced") {
+                self.file.sync_data()?;
+            }
         }
         Ok(())
     }

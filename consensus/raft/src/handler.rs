@@ -43,7 +43,8 @@ impl Handler for NodeHandler {
     }
 
     fn known_incarnation(&self, node: NodeId) -> Option<Incarnation> {
-        self.0.state_machine.known_incarnation(node.0)
+        let known = self.0.state_machine.known_incarnation(node.0);
+        known.filter(|_| !node_env::planted!("raft-wiped-disk-may-vote"))
     }
 
     fn reused(&self, reused: IdReused) {

@@ -182,6 +182,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn read_vote(&mut self) -> Result<Option<Vote<u64>>, StorageError<u64>> {
         let ballot = *lock(&self.ballot);
+        if node_env::planted!("raft-vote-forgotten-at-restart") {
+            return Ok(None);
+        }
         Ok((ballot != Ballot::default()).then(|| ballot.into()))
     }
 

@@ -121,7 +121,9 @@ impl StateMachine {
         self.machine.restore(&body.machine.0).map_err(|error| error.reason)?;
         let mut state = self.state();
         state.applied = meta.last_log_id;
-        state.membership = meta.last_membership.clone();
+        if !node_env::planted!("raft-snapshot-without-members") {
+            state.membership = meta.last_membership.clone();
+        }
         state.known = body.known;
         state.snapshot = Some(SnapshotRecord::from(meta));
         self.applied.send_replace(meta.last_log_id.map_or(0, |id| id.index));
@@ -178,8 +180,13 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
             let state = self.state();
             let index = state.applied.map_or(0, |id| id.index);
             let term = state.applied.map_or(0, |id| id.leader_id.term);
+            let mut last_log_id = state.applied;
+            if node_env::planted!("raft-snapshot-names-earlier-entry") {
+                let earlier = |id: LogId<u64>| LogId { index: id.index.saturating_sub(1), ..id };
+                last_log_id = last_log_id.map(earlier);
+            }
             let meta = SnapshotMeta {
-                last_log_id: state.applied,
+                last_log_id,
                 last_membership: state.membership.clone(),
                 snapshot_id: format!("{term}-{index}"),
             };

@@ -13,6 +13,7 @@ mod golden_bytes;
 mod invariants;
 mod members;
 mod module_docs;
+mod mutations;
 mod readme;
 
 use std::fmt;
@@ -50,7 +51,7 @@ impl fmt::Display for Finding {
 
 type Check = fn(&Repository) -> Vec<Finding>;
 
-const CHECKS: [(&str, Check); 12] = [
+const CHECKS: [(&str, Check); 13] = [
     ("arrows", arrows::check),
     ("members", members::check),
     ("dependencies", dependencies::check),
@@ -63,6 +64,7 @@ const CHECKS: [(&str, Check); 12] = [
     ("readme", readme::check),
     ("fuzz targets", fuzz_targets::check),
     ("golden bytes", golden_bytes::check),
+    ("mutations", mutations::check),
 ];
 
 /// Runs all checks and prints what they find.

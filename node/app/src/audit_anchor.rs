@@ -91,7 +91,7 @@ impl AnchorWriter {
             state.sizes.insert(shard, signed.head.size);
             is_new = true;
         }
-        if is_new {
+        if is_new && !node_env::planted!("anchor-file-not-synced") {
             self.file.sync_data()?;
         }
         Ok(heads)

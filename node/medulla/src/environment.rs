@@ -5,6 +5,11 @@ use node_env::real::{RealClock, RealDisk, RealRng, TcpNetwork, ThreadSpawner};
 use node_store_embedded::Execution;
 use std::sync::Arc;
 
+const _: () = assert!(
+    cfg!(debug_assertions) || !node_env::mutation::COMPILED,
+    "a release does not hold the planted bugs: build without the feature `mutations` of node-env"
+);
+
 /// The environment in which production nodes run.
 pub(crate) fn real() -> Environment {
     Environment {

@@ -154,10 +154,17 @@ impl Core {
     }
 
     /// The sync stage: makes batches durable, publishes them, and only then answers (ACK-1).
-    pub(crate) fn sync(&self, group: Vec<Written>) {
+    pub(crate) fn sync(&self, mut group: Vec<Written>) {
+        if node_env::planted!("ack-before-sync") {
+            group.iter_mut().for_each(|written| answer(std::mem::take(&mut written.answers)));
+        }
         let mut last: Option<&Arc<dyn DiskFile>> = None;
         for file in group.iter().filter_map(|written| written.file.as_ref()) {
-            if last.is_none_or(|last| !Arc::ptr_eq(last, file)) && self.stopped().is_none() {
+            let newest = group.iter().rev().find_map(|written| written.file.as_ref());
+            let is_older = newest.is_some_and(|newest| !Arc::ptr_eq(newest, file));
+            let skip = is_older && node_env::planted!("sync-newest-segment-only");
+            let is_next = last.is_none_or(|last| !Arc::ptr_eq(last, file));
+            if is_next && !skip && self.stopped().is_none() {
                 match file.sync_data() {
                     Ok(()) => add(&self.counters.log_syncs, 1),
                     Err(error) => self.stop(format!("a sync of the log failed: {error}")),
@@ -363,7 +370,8 @@ impl Core {
             return Ok(());
         }
         let reached = (frozen.version, frozen.sequence);
-        let lowest = self.pool.lowest_needed(reached.1);
+        let early = node_env::planted!("log-freed-too-early");
+        let lowest = self.pool.lowest_needed(if early { u64::MAX } else { reached.1 });
         let runs = self.add_run(frozen, &layers.runs, reached, lowest)?;
         self.replace_runs(&Arc::new(runs), true);
         self.pool.release(lowest)?;

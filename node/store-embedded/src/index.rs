@@ -150,7 +150,8 @@ impl Index {
         }
         let mut entries = Merge::new(sources, Direction::Forward);
         let id = self.catalog.get().next_run;
-        let written = self.write(id, &mut entries, !reaches_oldest)?;
+        let keep = !reaches_oldest && !node_env::planted!("compaction-drops-clears");
+        let written = self.write(id, &mut entries, keep)?;
         let mut changed = runs.clone();
         let mut replacement = Vec::new();
         if written.is_some() {

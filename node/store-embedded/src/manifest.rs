@@ -156,9 +156,13 @@ impl Catalog {
         let file = self.disk.open(&path, OpenMode::CreateOrOpen)?;
         file.truncate(0)?;
         file.write_at(0, &changed.encode())?;
-        file.sync_data()?;
+        if !node_env::planted!("manifest-renamed-before-sync") {
+            file.sync_data()?;
+        }
         self.disk.rename(&path, &self.directory.join(MANIFEST))?;
-        self.disk.sync_dir(&self.directory)?;
+        if !node_env::planted!("manifest-directory-not-synced") {
+            self.disk.sync_dir(&self.directory)?;
+        }
         *manifest = changed;
         Ok(())
     }

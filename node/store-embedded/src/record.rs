@@ -144,11 +144,13 @@ pub(crate) fn parse(segment: &Bytes, at: usize, owner: (u64, u64)) -> Option<Rec
         epoch: reader.u64()?,
         durable_sequence: reader.u64()?,
     };
-    if (header.store_id, header.segment) != owner {
+    let is_foreign = (header.store_id, header.segment) != owner;
+    if is_foreign && !node_env::planted!("log-segment-not-compared") {
         return None;
     }
     let payload = reader.take32(payload_bytes)?;
-    if checksum(&[&segment[at + CHECKED_FROM..at + HEADER_BYTES], &payload]) != crc {
+    let found = checksum(&[&segment[at + CHECKED_FROM..at + HEADER_BYTES], &payload]);
+    if found != crc && !node_env::planted!("log-checksum-not-checked") {
         return None;
     }
     let stored_bytes = stored_bytes(HEADER_BYTES + payload.len());

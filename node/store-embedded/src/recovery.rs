@@ -160,11 +160,19 @@ impl Chain<'_> {
         let mut found = Sealed { number, length, last_sequence: 0 };
         let mut any = false;
         let mut at = SEGMENT_HEADER_BYTES;
-        while at < segment.len() {
+        let spare = usize::from(node_env::planted!("log-last-block-ignored"));
+        while at + spare * RECORD_ALIGNMENT_BYTES < segment.len() {
             let Some(record) = record::parse(segment, at, owner) else {
                 at += RECORD_ALIGNMENT_BYTES;
                 continue;
             };
+            let after = at + record.stored_bytes;
+            if node_env::planted!("log-recovery-drops-last")
+                && number == self.manifest.highest_segment
+                && record::parse(segment, after, owner).is_none()
+            {
+                break;
+            }
             any = true;
             self.durable_sequence = self.durable_sequence.max(record.header.durable_sequence);
             if self.continues(&record) || self.skips(&record)? {
@@ -279,10 +287,14 @@ impl Chain<'_> {
             self.seal();
         }
         if self.end.sequence < self.manifest.base_sequence {
-            let (sequence, version) = (self.manifest.base_sequence, self.manifest.base_version);
+            let (sequence, mut version) = (self.manifest.base_sequence, self.manifest.base_version);
+            if node_env::planted!("version-forgotten-at-checkpoint") {
+                version = 0;
+            }
             self.end = LogEnd { sequence, version, crc: 0 };
         }
-        if self.durable_sequence > self.end.sequence {
+        let lost = self.durable_sequence > self.end.sequence;
+        if lost && !node_env::planted!("log-damage-taken-for-end") {
             let problem = self.break_problem();
             self.note(problem)?;
         }

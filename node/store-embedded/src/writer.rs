@@ -62,7 +62,9 @@ impl Writer {
             return self.refused(waiting, &error);
         }
         core.rotate();
-        let now = core.clock.monotonic_micros();
+        let by_wall = node_env::planted!("resolver-window-by-wall-clock");
+        let wall = u64::try_from(core.clock.wall_unix_micros()).unwrap_or(0);
+        let now = if by_wall { wall } else { core.clock.monotonic_micros() };
         self.resolver.forget_old(now);
         let mut resolved = self.resolve(core, waiting);
         add(&core.counters.conflicts, resolved.answers.len() as u64 - resolved.accepted);

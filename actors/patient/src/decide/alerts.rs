@@ -45,9 +45,15 @@ pub(super) fn judge(draft: &mut Draft<'_>, finding: Finding, standing: Standing)
     if draft.merged_into().is_some() {
         return;
     }
-    let open = draft.alerts().get(&finding.condition).cloned();
+    let mut open = draft.alerts().get(&finding.condition).cloned();
+    if node_env::planted!("alert-one-per-patient") && finding.severity.is_some() {
+        open = open.or_else(|| draft.alerts().values().next().cloned());
+    }
     match (open, finding.severity) {
         (None, None) => {}
+        (None, Some(_))
+            if node_env::planted!("alert-never-raised-again")
+                && is_over(draft, &finding.condition) => {}
         (None, Some(severity)) => raise(draft, finding, severity, standing),
         (Some(alert), Some(severity)) => {
             if alert.future_dated && standing != Standing::Future {
@@ -59,12 +65,19 @@ pub(super) fn judge(draft: &mut Draft<'_>, finding: Finding, standing: Standing)
             }
         }
         (Some(alert), None) => match standing {
+            Standing::Late if node_env::planted!("alert-calmed-by-late-value") => {
+                calm(draft, &alert);
+            }
             Standing::Newest => calm(draft, &alert),
             Standing::Future if alert.future_dated => calm(draft, &alert),
             Standing::Reinterpreted if !alert.future_dated => end(draft, &finding.condition),
             Standing::Late | Standing::Future | Standing::Reinterpreted => {}
         },
     }
+}
+
+fn is_over(draft: &Draft<'_>, condition: &AlertCondition) -> bool {
+    draft.base.resolved_alerts.iter().any(|alert| alert.condition == *condition)
 }
 
 fn raise(draft: &mut Draft<'_>, finding: Finding, severity: Severity, standing: Standing) {
@@ -104,8 +117,10 @@ fn fold_into(
     let at = draft.context.now;
     let is_less_after_calm =
         severity < alert.severity && alert.calm_results > 0 && standing == Standing::Newest;
-    if severity > alert.severity || is_less_after_calm {
-        if severity > alert.severity || alert.status != AlertStatus::Acknowledged {
+    let is_more = severity > alert.severity && !node_env::planted!("alert-rise-suppressed");
+    if is_more || is_less_after_calm {
+        let waits = severity > alert.severity || alert.status != AlertStatus::Acknowledged;
+        if waits && !node_env::planted!("alert-rise-without-timer") {
             set_timer(draft, &condition, severity);
         }
         draft.emit(Event::AlertSeverityChanged { condition, severity, at, trigger });
@@ -176,7 +191,8 @@ pub(super) fn decide_timer(draft: &mut Draft<'_>, timer: &Timer) {
     if !waits || !is_due || alert.escalations >= ESCALATIONS_MAX {
         return;
     }
-    if alert.escalations.saturating_add(1) < ESCALATIONS_MAX {
+    let is_last = alert.escalations.saturating_add(1) >= ESCALATIONS_MAX;
+    if !is_last && !node_env::planted!("alert-escalates-once") {
         set_timer(draft, &alert.condition, alert.severity);
     }
     let at = draft.context.now;

@@ -40,7 +40,7 @@ pub(super) fn decide_merge(
             "a patient cannot be joined with that",
         ));
     }
-    if draft.merged_into().is_some() {
+    if draft.merged_into().is_some() && !node_env::planted!("merge-into-retired-record") {
         let reason = "this record was itself retired into another";
         return Err(Refusal::wrong(ErrorCode::PatientMerge, reason));
     }
@@ -60,7 +60,9 @@ pub(super) fn decide_unmerge(draft: &mut Draft<'_>, retired: &EntityId, at: Time
         return Err(Refusal::wrong(ErrorCode::PatientLink, "there is no such link to undo"));
     }
     drop_link(draft, retired, at);
-    separate(draft, retired, at);
+    if !node_env::planted!("unmerge-not-told") {
+        separate(draft, retired, at);
+    }
     Ok(())
 }
 
@@ -73,7 +75,9 @@ fn separate(draft: &mut Draft<'_>, other: &EntityId, at: Timestamp) {
 fn drop_link(draft: &mut Draft<'_>, other: &EntityId, at: Timestamp) {
     let contributed: Values = draft.links().get(other).map(link_values).unwrap_or_default();
     draft.emit(Event::LinkRemoved { other: other.clone(), at });
-    scores::reinterpret(draft);
+    if !node_env::planted!("unmerge-keeps-results") {
+        scores::reinterpret(draft);
+    }
     for measure in contributed.iter().map(|(measure, _)| *measure) {
         critical::end_without_reason(draft, measure);
     }
@@ -111,7 +115,7 @@ pub(super) fn on_retired(
     }
     if let Some(link) = draft.links().get(into) {
         // Each was to survive the other: the other record decides by the same comparison.
-        if (link.since, this) < (at, into) {
+        if (link.since, this) < (at, into) || node_env::planted!("merge-crossing-keeps-both") {
             return;
         }
         drop_link(draft, into, at);
@@ -119,7 +123,7 @@ pub(super) fn on_retired(
     let other = into.clone();
     draft.emit(Event::LinkAdded { other, role: LinkRole::Retired, at, provenance });
     let values = everything(draft);
-    if values.is_empty() {
+    if values.is_empty() && !node_env::planted!("merge-empty-not-told") {
         // Even without values: a survivor that knows of no link answers by separating.
         let from = this.clone();
         let notice = PatientNotice::Contribution { from, values: Vec::new() };
@@ -173,7 +177,8 @@ pub(super) fn on_contribution(draft: &mut Draft<'_>, from: &EntityId, values: Va
     let mut onward = Values::new();
     for (measure, value) in values {
         let held = held_copy(draft, from, measure, &value.observation);
-        let is_newer = held.is_none_or(|held| copy_order(&value) > copy_order(held));
+        let is_newer = held.is_none_or(|held| copy_order(&value) > copy_order(held))
+            || node_env::planted!("merge-takes-older-copy");
         if !is_newer || !may_pass(draft.context.entity, &value.observation) {
             continue;
         }

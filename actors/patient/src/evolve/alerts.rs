@@ -15,7 +15,9 @@ pub(super) fn evolve_alert(state: &mut State, event: &Event) {
         }
         Event::AlertSuppressed { condition, .. } => with_open(state, condition, |alert| {
             alert.suppressed = alert.suppressed.saturating_add(1);
-            alert.calm_results = 0;
+            if !node_env::planted!("alert-calm-not-in-a-row") {
+                alert.calm_results = 0;
+            }
         }),
         Event::AlertSeverityChanged { condition, severity, at, trigger } => {
             with_open(state, condition, |alert| {
@@ -58,7 +60,7 @@ fn with_open(state: &mut State, condition: &AlertCondition, change: impl FnOnce(
 }
 
 fn change_severity(alert: &mut Alert, severity: Severity, at: Timestamp) {
-    if severity > alert.severity {
+    if severity > alert.severity && !node_env::planted!("alert-rise-stays-acknowledged") {
         // Who took a lesser alert has not seen this one.
         alert.status = AlertStatus::Active;
         alert.acknowledged_by = None;

@@ -125,12 +125,18 @@ impl Log {
         if self.purged().is_some_and(|purged| from <= purged.index) {
             return Err(self.refused(&"purged entries are truncated"));
         }
+        if node_env::planted!("raft-truncation-not-stored") {
+            let followed = self.index.follow(&BlockBody::Truncate { from }, self.writer.segment, 0);
+            return followed.map_err(|impossible| self.refused(&impossible.0));
+        }
         self.put(&Draft::truncate(from), &BlockBody::Truncate { from })
     }
 
     /// Gives up the entries up to this one, which a snapshot holds, and removes segments that
     /// hold nothing else. The log may end before it.
     pub(crate) fn purge(&mut self, through: Position) -> Result<(), DiskError> {
+        let is_early = node_env::planted!("raft-purge-beyond-snapshot");
+        let through = self.last().filter(|_| is_early).unwrap_or(through);
         let draft = Draft::purge(through).map_err(|error| self.refused(&error))?;
         self.put(&draft, &BlockBody::Purge { through })?;
         let lowest = self.index.lowest_segment().unwrap_or(self.writer.segment);

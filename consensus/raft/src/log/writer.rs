@@ -142,7 +142,9 @@ impl Writer {
         };
         let (bytes, crc) = draft.seal(&header);
         self.file.write_at(self.offset, &bytes)?;
-        self.file.sync_data()?;
+        if !node_env::planted!("raft-append-not-synced") {
+            self.file.sync_data()?;
+        }
         let payload_at = self.offset + HEADER_BYTES as u64;
         self.offset += bytes.len() as u64;
         self.previous_crc = crc;
@@ -160,6 +162,9 @@ impl Writer {
         self.offset = 0;
         let draft = start_draft(&path, purged, next)?;
         self.put(&draft)?;
+        if node_env::planted!("raft-segment-directory-not-synced") {
+            return Ok(());
+        }
         self.disk.sync_dir(&self.directory)
     }
 

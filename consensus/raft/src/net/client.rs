@@ -227,7 +227,9 @@ async fn use_connection(
 async fn read_answers(mut reader: ReadHalf<BoxedDuplex>, shared: &Shared) {
     while let Ok(frame) = frame::read(&mut reader).await {
         *shared.heard_at() = Instant::now();
-        let waiting = shared.answers().remove(&frame.id);
+        let in_order = node_env::planted!("raft-answers-in-order");
+        let oldest = || shared.answers().pop_first().map(|(_, waiting)| waiting);
+        let waiting = if in_order { oldest() } else { shared.answers().remove(&frame.id) };
         let Ok(response) = codec::decode::<Response>(&frame.body) else { return };
         if let Some(waiting) = waiting {
             let _gone = waiting.send(Ok(response));

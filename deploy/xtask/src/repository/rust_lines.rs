@@ -210,13 +210,15 @@ fn is_word(character: char) -> bool {
 /// Marks each item behind `#[cfg(test)]`, from the attribute to its closing brace or semicolon.
 fn mark_test_items(lines: &mut [Line]) {
     let mut pending = false;
-    let mut depth = 0_usize;
+    let (mut depth, mut brackets) = (0_usize, 0_usize);
     for line in lines {
-        let code = line.code.trim_start();
+        let code = line.code.trim();
         if depth == 0 && (code.starts_with("#[cfg(test)]") || code.starts_with("#[cfg(all(test")) {
             pending = true;
+            brackets = 0;
         }
         line.is_test = pending || depth > 0;
+        let is_whole_arm = code.ends_with(',');
         for character in line.code.chars() {
             match character {
                 '{' if pending || depth > 0 => {
@@ -224,10 +226,14 @@ fn mark_test_items(lines: &mut [Line]) {
                     depth += 1;
                 }
                 '}' if depth > 0 => depth -= 1,
-                ';' if pending => pending = false,
+                ';' | '}' if pending => pending = false,
+                '(' if pending => brackets += 1,
+                ')' if pending => brackets = brackets.saturating_sub(1),
                 _ => {}
             }
         }
+        // A variant, a field or an arm of a match that has no block.
+        pending &= brackets > 0 || !is_whole_arm;
     }
 }
 
@@ -271,6 +277,13 @@ mod tests {
         let marks: Vec<bool> =
             rust_lines("a/src/b.rs", text).iter().map(|line| line.is_test).collect();
         assert_eq!(marks, [false, true, true, true, true, false, true, true, false]);
+        let text = "enum A {\n#[cfg(test)]\nB,\n}\nfn c() {\n#[cfg(test)]\nA::B => f(\"d\", 1),\n}\n\
+                    fn e() {}\n#[cfg(test)]\nfn g(a: u8,\nb: u8) {\n}\nfn h() {}";
+        let marks: Vec<usize> = (1..)
+            .zip(rust_lines("a/src/b.rs", text))
+            .filter_map(|(number, line)| line.is_test.then_some(number))
+            .collect();
+        assert_eq!(marks, [2, 3, 6, 7, 10, 11, 12, 13]);
         for path in ["a/tests/it/main.rs", "a/src/b_test.rs", "a/src/b/tests.rs"] {
             assert!(rust_lines(path, "fn a() {}")[0].is_test, "{path}");
         }

@@ -111,8 +111,11 @@ const FORMATS: [&str; 8] =
     ["serde_json", "serde_bytes", "rmp-serde", "ciborium", "postcard", "capnp", "prost", "bincode"];
 
 /// Features of `node-env` that bring a world with them, and who may ship them.
-const WORLDS: [(&str, &[&str]); 2] =
-    [("real", &["node-medulla", "node-client", "chaos-runner"]), ("fake", &["sim-world"])];
+const WORLDS: [(&str, &[&str]); 3] = [
+    ("real", &["node-medulla", "node-client", "chaos-runner"]),
+    ("fake", &["sim-world"]),
+    ("mutations", &["sim-world", "sim-runner"]),
+];
 
 /// What `[dev-dependencies]` may name against the rules above.
 const DEV_FREE: [&str; 3] = ["node-env", "tempfile", "proptest"];
@@ -221,6 +224,7 @@ mod tests {
             ("node-newcomer", "thiserror"),
             ("node-app", "node-env/real"),
             ("node-medulla", "node-env/fake"),
+            ("node-app", "node-env/mutations"),
             ("actors-store", "getrandom"),
         ];
         for (from, to) in cases {

@@ -74,6 +74,9 @@ impl Control {
     }
 
     pub(crate) fn monotonic_ms(&self) -> u64 {
+        if node_env::planted!("lease-by-wall-clock") {
+            return u64::try_from(self.clock.wall_unix_micros()).unwrap_or(0) / 1_000;
+        }
         self.clock.monotonic_micros() / 1_000
     }
 

@@ -1,5 +1,6 @@
-//! The real clock, randomness, threads, files and TCP, on the standard library and tokio. Behind the feature
-//! `real`, which only node/medulla, chaos and tests enable; everybody else sees the traits.
+//! The real clock, randomness, threads, files and TCP, on the standard library and tokio. Behind
+//! the feature `real`, which only node/medulla, chaos and tests enable; everybody else sees the
+//! traits.
 
 mod net;
 

@@ -123,6 +123,9 @@ impl Shared {
             commits_max: welcome.commits_max.min(self.config.commits_max),
             commit_bytes_max: welcome.commit_bytes_max.min(self.config.commit_bytes_max),
         };
+        if node_env::planted!("store-request-ids-restart") {
+            state.next_id = 1;
+        }
         state.connections += 1;
         state.link = Link::Up(connection);
         self.link.send_replace(state.link.clone());
@@ -408,6 +411,9 @@ impl State {
         let admitted = self.lanes.admit(commit.lane);
         self.lanes.fail(commit.lane);
         match (was_sent, admitted) {
+            (true, Ok(())) if node_env::planted!("store-lost-commit-called-refused") => {
+                CommitError::Overloaded { retry_after_ms }
+            }
             (true, _) => CommitError::UnknownResult { reason: reason.to_owned() },
             (false, Err(abandoned)) => abandoned,
             (false, Ok(())) => CommitError::Overloaded { retry_after_ms },

@@ -242,9 +242,12 @@ impl Session {
     /// The store has answered: the commit is durable, or it failed (ACK-1).
     fn finish(&mut self, finished: Finished) {
         let Finished { id, lane, bytes, result } = finished;
+        let finished_well = result.is_ok();
         self.admission.gate.finished();
         self.commit_bytes = self.commit_bytes.saturating_sub(bytes);
-        self.shared.commit_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if finished_well || !node_env::planted!("remote-store-bytes-not-returned") {
+            self.shared.commit_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
         if let Err(CommitError::Stopped { reason }) = &result {
             self.shared.served.note_stopped(reason);
         }

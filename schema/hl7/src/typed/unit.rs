@@ -57,7 +57,9 @@ pub(super) fn candidates(field: &Part<'_>) -> Vec<String> {
         .collect();
     let aliases = said.iter().filter_map(|unit| {
         let lower = unit.to_ascii_lowercase();
-        ALIASES.iter().find(|(alias, _)| *alias == lower).map(|(_, code)| (*code).to_owned())
+        let code = ALIASES.iter().find(|(alias, _)| *alias == lower).map(|(_, code)| *code);
+        let confuses = code == Some("[degF]") && node_env::planted!("fahrenheit-taken-for-celsius");
+        code.map(|code| if confuses { "Cel" } else { code }.to_owned())
     });
     said.iter().cloned().chain(aliases).collect()
 }
