@@ -20,7 +20,7 @@ use crate::time::HostTime;
 /// What a process finds when it is started on a host.
 #[derive(Clone)]
 pub struct HostContext {
-    /// Number of the host; its address is `10.0.0.<host>`.
+    /// Number of the host; its address is `127.0.0.<host>`.
     pub host: u8,
     /// How often a process was started here, this time included.
     pub incarnation: u64,
@@ -39,10 +39,10 @@ pub struct HostContext {
 }
 
 impl HostContext {
-    /// `10.0.0.<host>:port`.
+    /// `127.0.0.<host>:port`.
     #[must_use]
     pub fn address(&self, port: u16) -> String {
-        format!("10.0.0.{}:{port}", self.host)
+        format!("127.0.0.{}:{port}", self.host)
     }
 }
 

@@ -48,7 +48,7 @@ impl Verdict {
     }
 
     /// The same as told by the node that committed.
-    pub(crate) const fn of_answer(result: &Result<(), SubmitError>) -> Self {
+    pub(crate) fn of_answer(result: &Result<(), SubmitError>) -> Self {
         match result {
             Ok(()) => Self::Committed,
             Err(

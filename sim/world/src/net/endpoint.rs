@@ -17,7 +17,7 @@ use crate::time::HostTime;
 /// Largest segment, bytes.
 const SEGMENT_BYTES_MAX: usize = 16 * 1024;
 
-/// The network seen from one host, whose address is `10.0.0.<host>`.
+/// The network seen from one host, whose address is `127.0.0.<host>`.
 #[derive(Clone)]
 pub struct HostNetwork {
     net: SimNet,
@@ -63,7 +63,7 @@ impl Network for HostNetwork {
     fn connect<'a>(&'a self, address: &'a str) -> NetFuture<'a, BoxedStream> {
         Box::pin(async move {
             let to = parse(address)?;
-            let id = self.net.lock().open(self.now(), self.host, [10, 0, 0, self.host], to);
+            let id = self.net.lock().open(self.now(), self.host, [127, 0, 0, self.host], to);
             let half = Half { network: self.clone(), id, end: 0 };
             let stream = SimStream { half: Arc::new(half) };
             std::future::poll_fn(|context| stream.half.poll_opened(context)).await?;

@@ -53,7 +53,7 @@ fn asker(
 }
 
 async fn ask(context: &HostContext, round: u32) -> std::io::Result<()> {
-    let mut stream = context.network.connect("10.0.0.1:7").await?;
+    let mut stream = context.network.connect("127.0.0.1:7").await?;
     let sent = vec![u8::try_from(round % 250).unwrap(); 40_000];
     stream.write_all(&sent).await?;
     let mut answer = vec![0; sent.len()];

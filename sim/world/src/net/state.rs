@@ -535,7 +535,7 @@ impl State {
     }
 }
 
-/// The host at an address `10.0.0.N`.
+/// The host at an address `127.0.0.N`.
 pub(super) fn host_of(address: SocketAddr) -> u8 {
     match address.ip() {
         std::net::IpAddr::V4(ip) => ip.octets()[3],

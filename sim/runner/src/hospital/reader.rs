@@ -1,0 +1,66 @@
+//! People who look at patients over HTTP. Each read has a principal of its own, by which its audit
+//! record is found.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use node_env::Clock;
+use sim_world::HostContext;
+
+use super::{ReadSeen, SharedLedger};
+use crate::lines::{HttpAsk, http};
+use crate::setup::http_address;
+
+/// What a reader does.
+#[derive(Debug, Clone)]
+pub(crate) struct ReaderPlan {
+    pub(crate) client: u32,
+    pub(crate) nodes: Vec<u8>,
+    pub(crate) patients: Vec<u64>,
+    pub(crate) pause_ms: u64,
+    pub(crate) begins_micros: u64,
+    pub(crate) ends_micros: u64,
+}
+
+/// The host of a reader.
+pub(crate) fn reader_program(
+    plan: ReaderPlan,
+    ledger: SharedLedger,
+) -> impl Fn(HostContext) -> LocalBoxFuture<'static, ()> {
+    move |context| {
+        let (plan, ledger) = (plan.clone(), Rc::clone(&ledger));
+        async move {
+            read_until_over(&plan, &ledger, &context).await;
+            std::future::pending().await
+        }
+        .boxed_local()
+    }
+}
+
+async fn read_until_over(plan: &ReaderPlan, ledger: &SharedLedger, context: &HostContext) {
+    let now = || context.time.monotonic_micros();
+    tokio::time::sleep(Duration::from_micros(plan.begins_micros.saturating_sub(now()))).await;
+    let mut number = 0_usize;
+    while now() < plan.ends_micros {
+        let pick = context.rng.below(plan.patients.len() as u64);
+        let patient = plan.patients[usize::try_from(pick).unwrap_or(0)];
+        let principal = format!("reader-{}-{}-{number}", plan.client, context.incarnation);
+        let node = plan.nodes[number % plan.nodes.len()];
+        let invoked_at = now();
+        let path = format!("/api/v1/patients/H.{patient}");
+        let ask = HttpAsk { method: "GET", path: &path, principal: &principal, body: None };
+        let answer = http(&context.network, &http_address(node), ask).await;
+        ledger.borrow_mut().reads.push(ReadSeen {
+            principal: principal.clone(),
+            patient: format!("H.{patient}"),
+            invoked_at,
+            completed_at: now(),
+            status: answer.ok().map(|answer| answer.status),
+        });
+        number += 1;
+        let pause = plan.pause_ms / 2 + context.rng.below(plan.pause_ms + 1);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+}
