@@ -10,12 +10,12 @@ use crate::telemetry;
 use actors_audit::HeadSigner;
 use actors_runtime::{Runtime, RuntimeParts};
 use consensus_control::{Feature, NodeSpec, PublicKey};
-use node_env::{Clock, Disk, Listener, Network, Rng};
+use node_env::{Clock, Disk, Listener, Network, Offload, Rng};
 use node_ingest::gateway::Gateway;
 use node_ingest::http::{self, NodeStatus};
 use node_ingest::mllp::{self, Counters};
 use node_ingest::operations::ClusterOperations;
-use node_rpc::{DevelopmentAuthenticator, RpcParts, RpcServer};
+use node_rpc::{DevelopmentAuthenticator, RpcExecution, RpcParts, RpcServer};
 use node_store_embedded::{Execution, Stats};
 use schema_types::ids::TenantId;
 use std::net::SocketAddr;
@@ -40,6 +40,14 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Where long computations go: with threads, not to the tasks that answer.
+    fn offload(&self) -> Offload {
+        match &self.execution {
+            Execution::Threads(_) => Offload::Pool,
+            Execution::Inline => Offload::InPlace,
+        }
+    }
+
     /// What protected connections are made with.
     pub(crate) fn clock_and_network(&self) -> (Arc<dyn Clock>, Arc<dyn Network>) {
         (Arc::clone(&self.clock), Arc::clone(&self.network))
@@ -64,6 +72,10 @@ pub struct Node {
 ///
 /// # Errors
 /// [`NodeError`] with a stable code; nothing is left running then.
+///
+/// # Panics
+/// With an RPC listener but without threads in the environment, outside a `tokio` local set: RPC
+/// is served by local tasks then.
 pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<Node, NodeError> {
     let listeners = Listeners::bind(&*environment.network, &config).await?;
     let foundation = Foundation::lay(&environment, &config, &listeners).await?;
@@ -73,6 +85,7 @@ pub async fn assemble(environment: Environment, config: NodeConfig) -> Result<No
         tenant: TenantId::new(config.tenant.clone()),
         limits: config.ingest.clone(),
         rng: Arc::clone(&environment.rng),
+        offload: environment.offload(),
     };
     let mut node = Node {
         mllp: listeners.mllp.as_ref().and_then(|listener| listener.local_address().ok()),
@@ -213,30 +226,36 @@ pub async fn enrol(environment: &Environment, config: &NodeConfig) -> Result<u64
     Ok(load_or_make(outside, &config.data, cluster, &spec).await?.node().0)
 }
 
-/// The RPC threads. Without threads in its environment a node serves no RPC.
 fn rpc_server(
     environment: &Environment,
     config: &NodeConfig,
     gateway: Gateway,
 ) -> Result<RpcServer, NodeError> {
-    let listen = |reason: String| {
-        let address = config.rpc.clone().unwrap_or_default();
-        NodeError::Listen { address, reason }
+    let execution = match &environment.execution {
+        Execution::Threads(spawner) => {
+            let (spawner, count) = (Arc::clone(spawner), rpc_threads(config));
+            RpcExecution::Threads { spawner, count }
+        }
+        Execution::Inline => RpcExecution::Inline,
     };
-    let Execution::Threads(spawner) = &environment.execution else {
-        return Err(listen("this environment has no threads".to_owned()));
-    };
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = if config.rpc_threads == 0 { cores / 2 } else { config.rpc_threads };
-    RpcServer::start(RpcParts {
+    let started = RpcServer::start(RpcParts {
         gateway,
         authenticator: Arc::new(DevelopmentAuthenticator),
         limits: config.rpc_limits.clone(),
         node: config.runtime.node.clone(),
-        spawner: Arc::clone(spawner),
-        threads,
+        execution,
+    });
+    started.map_err(|error| {
+        let address = config.rpc.clone().unwrap_or_default();
+        NodeError::Listen { address, reason: error.to_string() }
     })
-    .map_err(|error| listen(error.to_string()))
+}
+
+fn rpc_threads(config: &NodeConfig) -> usize {
+    if config.rpc_threads > 0 {
+        return config.rpc_threads;
+    }
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2
 }
 
 /// Names and values of metrics, when they are asked for.

@@ -1,7 +1,7 @@
 //! The handle: what can be called, and how a call reaches the client's thread.
 
 use crate::calls;
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, Execution};
 use crate::error::ClientError;
 use crate::limits::{BATCH_ITEMS_MAX, CALLS_QUEUED_MAX};
 use crate::model::{
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
 
 /// A client of one node. Cheap to clone; clones share connections. The last one that is dropped
 /// closes them. Calls are made from a tokio runtime with timers.
@@ -42,6 +43,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::Disconnected`] when nobody listens, [`ClientError::Refused`] when the login
     /// is refused.
+    ///
+    /// # Panics
+    /// With [`Execution::Inline`] outside a [`LocalSet`].
     pub async fn connect(config: ClientConfig) -> Result<Self, ClientError> {
         let (jobs, queue) = mpsc::channel(CALLS_QUEUED_MAX);
         let shared = Shared {
@@ -50,12 +54,19 @@ impl Client {
             nonce: config.rng.next_u64(),
             named: AtomicU64::new(0),
         };
-        let spawner = Arc::clone(&config.spawner);
         let (ready, is_ready) = oneshot::channel();
-        let body = Box::new(move || worker::run(config, queue, ready));
-        let thread = spawner.spawn_thread("medulla-rpc", body);
-        // The thread ends with the last handle; nobody waits for it.
-        drop(thread.map_err(|error| ClientError::Disconnected { reason: error.reason })?);
+        // What works ends with the last handle; nobody waits for it.
+        match config.execution.clone() {
+            Execution::Thread(spawner) => {
+                let body = Box::new(move || worker::run(config, queue, ready));
+                let thread = spawner.spawn_thread("medulla-rpc", body);
+                drop(thread.map_err(|error| ClientError::Disconnected { reason: error.reason })?);
+            }
+            Execution::Inline => drop(tokio::task::spawn_local(async move {
+                // A set of its own, so that connections end with the client as on a thread.
+                LocalSet::new().run_until(worker::work(config, queue, ready)).await;
+            })),
+        }
         is_ready.await.map_err(|_| ClientError::Closed)??;
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -18,8 +18,8 @@ pub struct ClientConfig {
     pub deadline_ms: u64,
     /// When and how often to try again.
     pub retry: RetryPolicy,
-    /// Starts the client's one thread. Default: a thread of the operating system.
-    pub spawner: Arc<dyn Spawner>,
+    /// Who does the client's work. Default: a thread of the operating system.
+    pub execution: Execution,
     /// Carries the connections. Default: TCP of the machine.
     pub network: Arc<dyn Network>,
     /// Names commands that the caller did not name. Default: randomness of the operating system.
@@ -35,11 +35,20 @@ impl Default for ClientConfig {
             connections: 1,
             deadline_ms: 10_000,
             retry: RetryPolicy::default(),
-            spawner: Arc::new(node_env::real::ThreadSpawner),
+            execution: Execution::Thread(Arc::new(node_env::real::ThreadSpawner)),
             network: Arc::new(node_env::real::TcpNetwork),
             rng: Arc::new(node_env::real::RealRng),
         }
     }
+}
+
+/// Who does the work of a client.
+#[derive(Clone)]
+pub enum Execution {
+    /// One thread of its own.
+    Thread(Arc<dyn Spawner>),
+    /// A local task of the caller: for simulation, where everything is on one thread.
+    Inline,
 }
 
 /// When and how often a call is tried again. Only transient failures are: a lost connection, no

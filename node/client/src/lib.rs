@@ -18,7 +18,7 @@ pub mod transport;
 mod worker;
 
 pub use client::Client;
-pub use config::{ClientConfig, RetryPolicy};
+pub use config::{ClientConfig, Execution, RetryPolicy};
 pub use error::ClientError;
 pub use model::{
     AlertChange, AlertItem, AlertSummary, CensusView, Explained, LiveState, NodeStatus, Position,

@@ -71,10 +71,10 @@ impl Drop for Live {
     }
 }
 
-/// The body of the thread; ends when the last handle is gone.
+/// The body of the thread.
 pub(crate) fn run(
     config: ClientConfig,
-    mut queue: mpsc::Receiver<Job>,
+    queue: mpsc::Receiver<Job>,
     ready: oneshot::Sender<Result<(), ClientError>>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -84,25 +84,33 @@ pub(crate) fn run(
             return;
         }
     };
-    LocalSet::new().block_on(&runtime, async move {
-        let worker = Rc::new(Worker::new(config));
-        let connected = worker.connect_all().await;
-        let failed = connected.is_err();
-        if ready.send(connected).is_err() || failed {
-            return;
-        }
-        let in_flight = CALLS_IN_FLIGHT_MAX * worker.links.len();
-        let in_flight = Arc::new(Semaphore::new(in_flight));
-        loop {
-            let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
-            let Some(job) = queue.recv().await else { return };
-            let work = job(Rc::clone(&worker));
-            tokio::task::spawn_local(async move {
-                work.await;
-                drop(permit);
-            });
-        }
-    });
+    LocalSet::new().block_on(&runtime, work(config, queue, ready));
+}
+
+/// Connects and does what is asked for, in the local set around it; ends when the last handle is
+/// gone.
+pub(crate) async fn work(
+    config: ClientConfig,
+    mut queue: mpsc::Receiver<Job>,
+    ready: oneshot::Sender<Result<(), ClientError>>,
+) {
+    let worker = Rc::new(Worker::new(config));
+    let connected = worker.connect_all().await;
+    let failed = connected.is_err();
+    if ready.send(connected).is_err() || failed {
+        return;
+    }
+    let in_flight = CALLS_IN_FLIGHT_MAX * worker.links.len();
+    let in_flight = Arc::new(Semaphore::new(in_flight));
+    loop {
+        let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
+        let Some(job) = queue.recv().await else { return };
+        let work = job(Rc::clone(&worker));
+        tokio::task::spawn_local(async move {
+            work.await;
+            drop(permit);
+        });
+    }
 }
 
 impl Worker {

@@ -23,4 +23,4 @@ pub use disk::{DirectoryLock, Disk, DiskError, DiskFile, DiskOperation, OpenMode
 #[cfg(feature = "net")]
 pub use net::{BoxedDuplex, BoxedStream, Duplex, Listener, Network, Stream};
 pub use rng::Rng;
-pub use spawn::{JoinThread, SpawnError, Spawner, ThreadPanicked};
+pub use spawn::{JoinThread, Offload, SpawnError, Spawner, ThreadPanicked};

@@ -1,5 +1,6 @@
 //! Operating system threads as a value that is handed in, for the few parts that block (the
-//! store's log). Asynchronous tasks are not here: they belong to the executor of the caller.
+//! store's log), and where long computations go. Asynchronous tasks are not here: they belong to
+//! the executor of the caller.
 
 /// Why a thread could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,32 @@ pub trait JoinThread: Send {
     fn join(self: Box<Self>) -> Result<(), ThreadPanicked>;
 }
 
+/// Where work goes that computes for long, so that it does not hold up the tasks that answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offload {
+    /// The threads for blocking work of the caller's executor.
+    Pool,
+    /// The caller, in place: where nothing may run beside it.
+    InPlace,
+}
+
+impl Offload {
+    /// Does the work. Must be called on the executor; dropping the future does not end what the
+    /// pool has begun.
+    ///
+    /// # Errors
+    /// [`ThreadPanicked`] when the pool did not finish it.
+    pub async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ThreadPanicked> {
+        match self {
+            Self::Pool => tokio::task::spawn_blocking(work).await.map_err(|_| ThreadPanicked),
+            Self::InPlace => Ok(work()),
+        }
+    }
+}
+
 /// Starts threads.
 pub trait Spawner: Send + Sync + 'static {
     /// Starts a named thread (at most 15 bytes of the name are visible to the system).
@@ -36,4 +63,20 @@ pub trait Spawner: Send + Sync + 'static {
         name: &str,
         body: Box<dyn FnOnce() + Send>,
     ) -> Result<Box<dyn JoinThread>, SpawnError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[tokio::test]
+    async fn work_is_done_where_it_is_sent() {
+        let here = thread::current().id();
+        let there = Offload::Pool.run(|| thread::current().id()).await.unwrap();
+        assert_ne!(there, here);
+        assert_eq!(Offload::InPlace.run(|| thread::current().id()).await, Ok(here));
+        let failed = Offload::Pool.run(|| panic!("as a test wants it")).await;
+        assert_eq!(failed, Err::<(), _>(ThreadPanicked));
+    }
 }

@@ -4,7 +4,7 @@
 use crate::limits::IngestLimits;
 use actors_core::Envelope;
 use actors_runtime::{Attachments, HostedEntity, Outcome, Runtime, SubmitError};
-use node_env::Rng;
+use node_env::{Offload, Rng};
 use schema_types::audit::{AuditAction, AuditDraft, AuditOutcome};
 use schema_types::ids::{
     CommandId, EntityId, EntityKind, MessageDigest, PrincipalId, SourceId, TenantId,
@@ -44,6 +44,8 @@ pub struct Gateway {
     pub limits: IngestLimits,
     /// Names what callers do not name.
     pub rng: Arc<dyn Rng>,
+    /// Where large bodies are parsed.
+    pub offload: Offload,
 }
 
 impl Gateway {

@@ -134,18 +134,28 @@ async fn look(
     })
 }
 
+/// Also when the executor drops the task half way, as it does when a node ends.
+struct FillingIsOver;
+
+impl Drop for FillingIsOver {
+    fn drop(&mut self) {
+        FILLING.store(false, Ordering::SeqCst);
+    }
+}
+
 /// Has the rows of older data made in the background, once at a time, and waits a moment: with few
 /// or no such entities the answer is complete at once.
 async fn fill(runtime: &Runtime) {
     if FILLING.swap(true, Ordering::SeqCst) {
         return;
     }
+    let over = FillingIsOver;
     let runtime = runtime.clone();
     let filling = tokio::spawn(async move {
         if let Err(error) = live::fill(&runtime).await {
             tracing::warn!(error = %error, "live rows of older data are not all made");
         }
-        FILLING.store(false, Ordering::SeqCst);
+        drop(over);
     });
     let _goes_on = tokio::time::timeout(Duration::from_millis(FILL_WAIT_MS), filling).await;
 }

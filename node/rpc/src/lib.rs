@@ -29,4 +29,4 @@ mod timeline;
 pub use auth::{Authenticator, Credentials, DevelopmentAuthenticator, Grants};
 pub use failure::Failure;
 pub use limits::RpcLimits;
-pub use server::{RpcParts, RpcServer};
+pub use server::{RpcExecution, RpcParts, RpcServer};

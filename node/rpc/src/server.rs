@@ -1,5 +1,6 @@
-//! The listener and the RPC threads: each thread has an executor of its own, because capabilities
-//! stay on one thread; connections go to the threads in turn.
+//! The listener and those who serve: each has an executor of its own, because capabilities stay
+//! on one thread; connections go to them in turn. In production they are threads; where there may
+//! be none, one serves among the tasks of the caller.
 
 use crate::auth::Authenticator;
 use crate::connection::Connection;
@@ -41,19 +42,32 @@ pub struct RpcParts {
     pub limits: RpcLimits,
     /// The node's name.
     pub node: String,
-    /// Starts the RPC threads.
-    pub spawner: Arc<dyn Spawner>,
-    /// How many RPC threads; at least one is started.
-    pub threads: usize,
+    /// Who serves the connections.
+    pub execution: RpcExecution,
 }
 
-/// A server whose threads wait for connections.
+/// Who serves the connections.
+#[derive(Clone)]
+pub enum RpcExecution {
+    /// Threads of their own. For production.
+    Threads {
+        /// Starts them.
+        spawner: Arc<dyn Spawner>,
+        /// How many; at least one is started.
+        count: usize,
+    },
+    /// A local task of the caller: for simulation, where everything is on one thread.
+    Inline,
+}
+
+/// A server that waits for connections.
 pub struct RpcServer {
     service: Arc<Service>,
-    threads: Vec<RpcThread>,
+    lanes: Vec<Lane>,
 }
 
-struct RpcThread {
+/// The way to a thread, or to the task in its place.
+struct Lane {
     connections: mpsc::Sender<Incoming>,
     ended: oneshot::Receiver<()>,
 }
@@ -65,27 +79,22 @@ struct Incoming {
 }
 
 impl RpcServer {
-    /// Starts the threads. Must be called on the runtime on which entities live.
+    /// Starts those who serve. Must be called on the runtime on which entities live.
     ///
     /// # Errors
     /// [`SpawnError`] when a thread cannot be started.
+    ///
+    /// # Panics
+    /// With [`RpcExecution::Inline`] outside a [`LocalSet`].
     pub fn start(parts: RpcParts) -> Result<Self, SpawnError> {
-        let RpcParts { gateway, authenticator, limits, node, spawner, threads } = parts;
+        let RpcParts { gateway, authenticator, limits, node, execution } = parts;
         let service = Arc::new(Service::new(gateway, authenticator, limits, node));
-        let mut started = Vec::new();
-        for number in 0..threads.max(1) {
-            let (connections, incoming) = mpsc::channel(HANDOVER_QUEUE_MAX);
-            let (end, ended) = oneshot::channel();
-            let service = Arc::clone(&service);
-            let body = Box::new(move || {
-                run_thread(&service, incoming);
-                drop(end);
-            });
-            // Ending is told by `end`: a thread that hangs must not hang its owner.
-            drop(spawner.spawn_thread(&format!("rpc-{number}"), body)?);
-            started.push(RpcThread { connections, ended });
-        }
-        Ok(Self { service, threads: started })
+        let count = match &execution {
+            RpcExecution::Threads { count, .. } => (*count).max(1),
+            RpcExecution::Inline => 1,
+        };
+        let lanes = (0..count).map(|number| Lane::start(number, &service, &execution));
+        Ok(Self { lanes: lanes.collect::<Result<_, _>>()?, service })
     }
 
     /// Names and values of the server's counters.
@@ -120,14 +129,14 @@ impl RpcServer {
         self.drain().await;
     }
 
-    /// Gives a connection to a thread. Without room it is closed at once: the client backs off.
+    /// Gives a connection to who serves. Without room it is closed at once: the client backs off.
     fn hand_over(&self, stream: BoxedStream, room: &Arc<Semaphore>, turn: usize) {
-        let thread = &self.threads[turn % self.threads.len()];
+        let lane = &self.lanes[turn % self.lanes.len()];
         let permit = Arc::clone(room).try_acquire_owned().ok();
         let stream = stream.detach().ok();
         let sent = match (permit, stream) {
             (Some(permit), Some(stream)) => {
-                thread.connections.try_send(Incoming { stream, _permit: permit }).is_ok()
+                lane.connections.try_send(Incoming { stream, _permit: permit }).is_ok()
             }
             (_, _) => false,
         };
@@ -142,16 +151,43 @@ impl RpcServer {
             }
         };
         drop(tokio::time::timeout(Duration::from_millis(DRAIN_MS_MAX), idle).await);
-        let ends = self.threads.into_iter().map(|thread| {
-            drop(thread.connections);
-            thread.ended
+        let ends = self.lanes.into_iter().map(|lane| {
+            drop(lane.connections);
+            lane.ended
         });
         drop(futures::future::join_all(ends).await);
     }
 }
 
-/// The body of an RPC thread: ends, and with it every connection, when nobody can send it more.
-fn run_thread(service: &Arc<Service>, mut incoming: mpsc::Receiver<Incoming>) {
+impl Lane {
+    fn start(
+        number: usize,
+        service: &Arc<Service>,
+        execution: &RpcExecution,
+    ) -> Result<Self, SpawnError> {
+        let (connections, incoming) = mpsc::channel(HANDOVER_QUEUE_MAX);
+        let (end, ended) = oneshot::channel();
+        let service = Arc::clone(service);
+        match execution {
+            RpcExecution::Threads { spawner, .. } => {
+                let body = Box::new(move || {
+                    run_thread(service, incoming);
+                    drop(end);
+                });
+                // Ending is told by `end`: a thread that hangs must not hang its owner.
+                drop(spawner.spawn_thread(&format!("rpc-{number}"), body)?);
+            }
+            RpcExecution::Inline => drop(tokio::task::spawn_local(async move {
+                // A set of its own, so that connections end with their lane as on a thread.
+                LocalSet::new().run_until(serve_all(service, incoming)).await;
+                drop(end);
+            })),
+        }
+        Ok(Self { connections, ended })
+    }
+}
+
+fn run_thread(service: Arc<Service>, incoming: mpsc::Receiver<Incoming>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -159,19 +195,23 @@ fn run_thread(service: &Arc<Service>, mut incoming: mpsc::Receiver<Incoming>) {
             return;
         }
     };
-    LocalSet::new().block_on(&runtime, async move {
-        while let Some(Incoming { stream, _permit }) = incoming.recv().await {
-            let service = Arc::clone(service);
-            tokio::task::spawn_local(async move {
-                let _permit = _permit;
-                let served = async { serve_connection(service, stream.attach()?).await };
-                if let Err(error) = served.await {
-                    // Everyday life: the other side left, or sent what no client sends.
-                    tracing::debug!(error = %error, "a connection ended");
-                }
-            });
-        }
-    });
+    LocalSet::new().block_on(&runtime, serve_all(service, incoming));
+}
+
+/// Serves connections as tasks of the local set around it, until nobody can send it more; with
+/// that set every connection ends.
+async fn serve_all(service: Arc<Service>, mut incoming: mpsc::Receiver<Incoming>) {
+    while let Some(Incoming { stream, _permit }) = incoming.recv().await {
+        let service = Arc::clone(&service);
+        tokio::task::spawn_local(async move {
+            let _permit = _permit;
+            let served = async { serve_connection(service, stream.attach()?).await };
+            if let Err(error) = served.await {
+                // Everyday life: the other side left, or sent what no client sends.
+                tracing::debug!(error = %error, "a connection ended");
+            }
+        });
+    }
 }
 
 async fn serve_connection(service: Arc<Service>, stream: BoxedStream) -> Result<(), capnp::Error> {

@@ -5,10 +5,10 @@ use super::*;
 use actors_audit::HeadSigner;
 use actors_runtime::{RuntimeConfig, RuntimeParts};
 use actors_store::{MemoryStore, Store};
-use node_env::Clock;
 use node_env::fake::{ManualClock, SeededRng};
 use node_env::real::TcpNetwork;
 use node_env::trace::{FinishedSpan, TraceParts, Tracer};
+use node_env::{Clock, Offload};
 use node_ingest::gateway::Gateway;
 use node_ingest::hl7;
 use node_ingest::limits::IngestLimits;
@@ -129,6 +129,7 @@ async fn a_request_is_one_trace_over_the_nodes_that_it_crosses() {
         tenant: TenantId::new("t1"),
         limits: IngestLimits::default(),
         rng: Arc::new(SeededRng::new(3)),
+        offload: Offload::Pool,
     };
     send(&gateway, &one).await;
     let (here, there) = (one.take(1_000), two.take(1_000));

@@ -24,16 +24,20 @@ impl World {
         Self { disk: FakeDisk::new(seed), clock: Arc::new(ManualClock::new(START)) }
     }
 
-    pub(crate) async fn start(&self) -> Result<Node, NodeError> {
-        let environment = Environment {
+    /// Everything happens on the caller's runtime.
+    pub(crate) fn environment(&self) -> Environment {
+        Environment {
             disk: Arc::new(self.disk.clone()),
             clock: Arc::clone(&self.clock) as Arc<dyn node_env::Clock>,
             rng: Arc::new(SeededRng::new(7)),
             network: Arc::new(TcpNetwork),
             execution: Execution::Inline,
-        };
+        }
+    }
+
+    pub(crate) async fn start(&self) -> Result<Node, NodeError> {
         let config = NodeConfig { segment_bytes: 256 * 1024, ..NodeConfig::new(DATA) };
-        assemble(environment, config).await
+        assemble(self.environment(), config).await
     }
 }
 

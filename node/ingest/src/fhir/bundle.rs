@@ -80,9 +80,9 @@ async fn read_plan(exchange: &Exchange, bundle: Resource) -> Result<BundlePlan, 
     let parsed = if exchange.raw.len() <= PARSE_INLINE_BYTES_MAX {
         BundlePlan::parse(bundle, &limits)
     } else {
-        tokio::task::spawn_blocking(move || BundlePlan::parse(bundle, &limits))
-            .await
-            .map_err(|_| SubmitError::OutcomeUnknown)?
+        let parse = move || BundlePlan::parse(bundle, &limits);
+        let parsed = exchange.gateway.offload.run(parse).await;
+        parsed.map_err(|_| SubmitError::OutcomeUnknown)?
     };
     Ok(parsed?)
 }

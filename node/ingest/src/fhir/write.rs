@@ -32,7 +32,8 @@ pub(crate) async fn parse(exchange: &Exchange) -> Result<Resource, ApiError> {
     let parsed = if exchange.raw.len() <= PARSE_INLINE_BYTES_MAX {
         parse()
     } else {
-        tokio::task::spawn_blocking(parse).await.map_err(|_| SubmitError::OutcomeUnknown)?
+        let parsed = exchange.gateway.offload.run(parse).await;
+        parsed.map_err(|_| SubmitError::OutcomeUnknown)?
     };
     Ok(parsed?)
 }

@@ -6,12 +6,12 @@ use actors_store::MemoryStore;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp, twoparty};
 use futures::AsyncReadExt;
 use node_client::{Client, ClientConfig, NewObservation, RetryPolicy};
-use node_env::Network;
 use node_env::fake::{ManualClock, SeededRng};
 use node_env::real::{TcpNetwork, ThreadSpawner};
+use node_env::{Network, Offload};
 use node_ingest::gateway::Gateway;
 use node_ingest::limits::IngestLimits;
-use node_rpc::{DevelopmentAuthenticator, RpcLimits, RpcParts, RpcServer};
+use node_rpc::{DevelopmentAuthenticator, RpcExecution, RpcLimits, RpcParts, RpcServer};
 use schema_types::audit::AuditOutcome;
 use schema_types::ids::{EntityId, TenantId};
 use schema_wire::rpc_capnp::{gateway, session};
@@ -73,14 +73,14 @@ impl World {
             tenant: TenantId::new("t1"),
             limits: IngestLimits::default(),
             rng: Arc::new(SeededRng::new(11)),
+            offload: Offload::Pool,
         };
         let parts = RpcParts {
             gateway: gateway.clone(),
             authenticator: Arc::new(DevelopmentAuthenticator),
             limits: self.limits.clone(),
             node: "node-1".to_owned(),
-            spawner: Arc::new(ThreadSpawner),
-            threads: 1,
+            execution: RpcExecution::Threads { spawner: Arc::new(ThreadSpawner), count: 1 },
         };
         let server = RpcServer::start(parts).unwrap();
         let wanted = address.unwrap_or_else(|| "127.0.0.1:0".parse().unwrap());

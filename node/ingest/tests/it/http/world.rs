@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use node_env::Offload;
 use node_env::fake::{ManualClock, SeededRng};
 use node_ingest::gateway::Gateway;
 use node_ingest::http::{NodeStatus, router};
@@ -104,6 +105,7 @@ impl Node {
             tenant: TenantId::new("t1"),
             limits,
             rng: Arc::new(SeededRng::new(11)),
+            offload: Offload::Pool,
         };
         let status = NodeStatus::new("node-1", Timestamp::from_unix_micros(NOW_MICROS));
         let router = router(gateway.clone(), status.clone());

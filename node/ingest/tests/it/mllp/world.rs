@@ -6,9 +6,9 @@ use actors_patient::command::{Command, Read, Reply};
 use actors_runtime::trail::{self, TrailEntry};
 use actors_runtime::{Runtime, RuntimeConfig, RuntimeParts, SubmitError};
 use actors_store::MemoryStore;
-use node_env::Network;
 use node_env::fake::{ManualClock, SeededRng};
 use node_env::real::TcpNetwork;
+use node_env::{Network, Offload};
 use node_ingest::gateway::{Caller, Gateway};
 use node_ingest::limits::IngestLimits;
 use node_ingest::mllp::{self, Counters};
@@ -90,6 +90,7 @@ impl World {
             tenant: TenantId::new("test"),
             limits,
             rng: Arc::new(SeededRng::new(1)),
+            offload: Offload::Pool,
         };
         let listener = TcpNetwork.listen("127.0.0.1:0").await.unwrap();
         let address = listener.local_address().unwrap();
