@@ -1,8 +1,8 @@
 //! The seams to the outside world: clock, randomness, threads, files and the network as traits,
 //! traces of requests, the marks (`always!`, `sometimes!`) that production, simulation and chaos
 //! share, and the planted bugs. Level 0: every crate may use it, it uses none. The real
-//! implementations sit behind the feature `real` (only node/medulla, chaos and tests enable it), the
-//! faked ones behind `fake`, the planted bugs behind `mutations`.
+//! implementations sit behind the feature `real` (only node/medulla, chaos and tests enable it),
+//! the faked ones behind `fake`, the planted bugs behind `mutations`.
 
 pub mod clock;
 pub mod disk;

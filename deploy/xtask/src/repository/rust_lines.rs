@@ -277,7 +277,7 @@ mod tests {
         let marks: Vec<bool> =
             rust_lines("a/src/b.rs", text).iter().map(|line| line.is_test).collect();
         assert_eq!(marks, [false, true, true, true, true, false, true, true, false]);
-        let text = "enum A {\n#[cfg(test)]\nB,\n}\nfn c() {\n#[cfg(test)]\nA::B => f(\"d\", 1),\n}\n\
+        let text = "enum A {\n#[cfg(test)]\nB,\n}\nfn c() {\n#[cfg(test)]\nB => f(\"d\", 1),\n}\n\
                     fn e() {}\n#[cfg(test)]\nfn g(a: u8,\nb: u8) {\n}\nfn h() {}";
         let marks: Vec<usize> = (1..)
             .zip(rust_lines("a/src/b.rs", text))
