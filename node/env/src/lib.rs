@@ -23,4 +23,6 @@ pub use disk::{DirectoryLock, Disk, DiskError, DiskFile, DiskOperation, OpenMode
 #[cfg(feature = "net")]
 pub use net::{BoxedDuplex, BoxedStream, Duplex, Listener, Network, Stream};
 pub use rng::Rng;
-pub use spawn::{JoinThread, Offload, SpawnError, Spawner, ThreadPanicked};
+#[cfg(feature = "net")]
+pub use spawn::Offload;
+pub use spawn::{JoinThread, SpawnError, Spawner, ThreadPanicked};

@@ -27,6 +27,7 @@ pub trait JoinThread: Send {
 }
 
 /// Where work goes that computes for long, so that it does not hold up the tasks that answer.
+#[cfg(feature = "net")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offload {
     /// The threads for blocking work of the caller's executor.
@@ -35,6 +36,7 @@ pub enum Offload {
     InPlace,
 }
 
+#[cfg(feature = "net")]
 impl Offload {
     /// Does the work. Must be called on the executor; dropping the future does not end what the
     /// pool has begun.
