@@ -35,17 +35,14 @@ pub struct Environment {
     pub rng: Arc<dyn Rng>,
     /// Carries all connections.
     pub network: Arc<dyn Network>,
-    /// Who does the store's work.
+    /// Who does the store's work; without threads here, nothing of the node has any.
     pub execution: Execution,
 }
 
 impl Environment {
     /// Where long computations go: with threads, not to the tasks that answer.
     fn offload(&self) -> Offload {
-        match &self.execution {
-            Execution::Threads(_) => Offload::Pool,
-            Execution::Inline => Offload::InPlace,
-        }
+        self.execution.spawner().map_or(Offload::InPlace, |_| Offload::Pool)
     }
 
     /// What protected connections are made with.
@@ -231,12 +228,9 @@ fn rpc_server(
     config: &NodeConfig,
     gateway: Gateway,
 ) -> Result<RpcServer, NodeError> {
-    let execution = match &environment.execution {
-        Execution::Threads(spawner) => {
-            let (spawner, count) = (Arc::clone(spawner), rpc_threads(config));
-            RpcExecution::Threads { spawner, count }
-        }
-        Execution::Inline => RpcExecution::Inline,
+    let execution = match environment.execution.spawner().cloned() {
+        Some(spawner) => RpcExecution::Threads { spawner, count: rpc_threads(config) },
+        None => RpcExecution::Inline,
     };
     let started = RpcServer::start(RpcParts {
         gateway,

@@ -20,6 +20,7 @@ use crate::queue::{Answer, Queue};
 use crate::run::WriteError;
 use crate::segment::SegmentPool;
 use crate::signal::Signal;
+use crate::stages::{Stage, Wake};
 use crate::stats::{Counters, Stats, add};
 use crate::view::{Layers, View};
 
@@ -30,6 +31,16 @@ pub(crate) struct Written {
     pub(crate) version: Version,
     pub(crate) sequence: u64,
     pub(crate) answers: Vec<Answer>,
+}
+
+/// Whether the overlay may grow (LIM-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Present,
+    /// The checkpoint that is due will make some.
+    Awaited,
+    /// The checkpoint finds no space.
+    Missing,
 }
 
 /// See the module.
@@ -48,6 +59,8 @@ pub(crate) struct Core {
     /// When a checkpoint that found no space is tried again; zero when the last one found some.
     retry_at_micros: AtomicU64,
     upkeep: Signal,
+    /// Whom to tell of work, when there is a driver.
+    waker: OnceLock<Wake>,
     /// Batches handed to the sync stage that it has not finished.
     unsynced: AtomicUsize,
     durable_sequence: AtomicU64,
@@ -92,6 +105,7 @@ impl Core {
             checkpoint: Signal::default(),
             retry_at_micros: AtomicU64::new(0),
             upkeep: Signal::default(),
+            waker: OnceLock::new(),
             unsynced: AtomicUsize::new(0),
             durable_sequence: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -136,6 +150,21 @@ impl Core {
         drop(locked(&self.layers));
         self.layers_changed.notify_all();
         self.end_upkeep();
+        // What waits is refused now.
+        self.wake(Stage::Write);
+        self.wake(Stage::Sync);
+    }
+
+    /// Has a driver told of work from now on.
+    pub(crate) fn wake_by(&self, waker: Wake) {
+        let _only_one = self.waker.set(waker);
+    }
+
+    /// Tells the driver of work, if there is one.
+    pub(crate) fn wake(&self, stage: Stage) {
+        if let Some(wake) = self.waker.get() {
+            wake(stage);
+        }
     }
 
     /// Counts a batch that is handed to the sync stage.
@@ -236,6 +265,7 @@ impl Core {
     /// Wakes the upkeep stage.
     pub(crate) fn want_upkeep(&self) {
         self.upkeep.ring();
+        self.wake(Stage::Upkeep);
     }
 
     /// The upkeep stage as a thread: what the writer would otherwise have to wait for.
@@ -260,6 +290,7 @@ impl Core {
     /// Wakes the checkpoint stage.
     pub(crate) fn want_checkpoint(&self) {
         self.checkpoint.ring();
+        self.wake(Stage::Checkpoint);
     }
 
     /// Freezes the growing overlay when it is large enough or the log long enough, unless one is
@@ -289,24 +320,36 @@ impl Core {
         }
     }
 
-    /// Whether the overlay may still grow; waits for a running checkpoint when it may not and
-    /// gives up with `NoSpace` when the checkpoint cannot go on (LIM-1).
-    pub(crate) fn wait_for_room(&self, threads: bool) -> Result<(), CommitError> {
+    fn room_in(&self, layers: &Layers) -> Room {
         let most = self.overlay_bytes.saturating_mul(OVERLAY_GROWTH_MAX);
-        let full = |layers: &Layers| layers.frozen.is_some() && layers.active.bytes >= most;
-        if !threads {
-            return if full(&locked(&self.layers)) { Err(CommitError::NoSpace) } else { Ok(()) };
+        let is_full = layers.frozen.is_some() && layers.active.bytes >= most;
+        if !is_full || self.stopped().is_some() {
+            return Room::Present;
         }
+        let waits_for_space = self.retry_at_micros.load(Ordering::Acquire) > 0;
+        if waits_for_space { Room::Missing } else { Room::Awaited }
+    }
+
+    /// Whether the overlay may still grow.
+    pub(crate) fn room(&self) -> Room {
+        self.room_in(&locked(&self.layers))
+    }
+
+    /// Waits for a running checkpoint when the overlay may not grow, and gives up with `NoSpace`
+    /// when the checkpoint cannot go on (LIM-1). Without threads nobody would end the wait.
+    pub(crate) fn wait_for_room(&self, threads: bool) -> Result<(), CommitError> {
         let mut layers = locked(&self.layers);
-        while full(&layers) && self.stopped().is_none() {
-            if self.retry_at_micros.load(Ordering::Acquire) > 0 {
-                self.want_checkpoint();
-                return Err(CommitError::NoSpace);
+        loop {
+            match self.room_in(&layers) {
+                Room::Present => return Ok(()),
+                Room::Awaited if threads => {
+                    node_env::sometimes!(true, "store.writer_waits_for_checkpoint");
+                    let changed = self.layers_changed.wait(layers);
+                    layers = changed.unwrap_or_else(PoisonError::into_inner);
+                }
+                Room::Awaited | Room::Missing => return Err(CommitError::NoSpace),
             }
-            node_env::sometimes!(true, "store.writer_waits_for_checkpoint");
-            layers = self.layers_changed.wait(layers).unwrap_or_else(PoisonError::into_inner);
         }
-        Ok(())
     }
 
     /// The checkpoint stage as a thread.

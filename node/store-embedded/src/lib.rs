@@ -1,6 +1,7 @@
 //! The embedded adapter of the store port: a write-ahead log with group commit, a resolver, an
 //! overlay of recent versions in memory and, beneath it, an index of sorted runs that is written
-//! at checkpoints. All files are reached through `node_env::Disk`, threads through `Spawner`.
+//! at checkpoints. All files are reached through `node_env::Disk`, threads through `Spawner`; where
+//! there are none, a `Driver` steps the stages.
 
 mod batch;
 mod codec;
@@ -22,6 +23,7 @@ mod row;
 mod run;
 mod segment;
 mod signal;
+mod stages;
 mod stats;
 mod store;
 mod view;
@@ -29,5 +31,6 @@ mod writer;
 
 pub use error::{OpenError, Problem};
 pub use inspect::{Inspection, inspect};
+pub use stages::{Driver, Stage, Stages, Wake};
 pub use stats::Stats;
 pub use store::{EmbeddedStore, Environment, Execution, Options};

@@ -1,4 +1,5 @@
-//! The store itself: opening a directory, the threads (or none), the port, closing.
+//! The store itself: opening a directory, the threads (or the steps in their place), the port,
+//! closing.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -25,6 +26,7 @@ use crate::queue::Pending;
 use crate::recovery::{self, LogEnd, Mode, Scanned};
 use crate::run::{self, Damage, Run};
 use crate::segment::{self, SegmentPool};
+use crate::stages::{Driver, Stages};
 use crate::stats::{Stats, add};
 use crate::view::{View, ViewSnapshot};
 use crate::writer::Writer;
@@ -38,6 +40,20 @@ pub enum Execution {
     /// The caller of `commit`, before `commit` returns. No batching, but every step happens at
     /// a known moment: for simulation and tests.
     Inline,
+    /// A driver, in steps of its own choice and in its own time. Batches form as with threads:
+    /// for simulation.
+    Stepped(Arc<dyn Driver>),
+}
+
+impl Execution {
+    /// What starts threads, where there may be any.
+    #[must_use]
+    pub fn spawner(&self) -> Option<&Arc<dyn Spawner>> {
+        match self {
+            Self::Threads(spawner) => Some(spawner),
+            Self::Inline | Self::Stepped(_) => None,
+        }
+    }
 }
 
 /// The outside world of a store.
@@ -83,8 +99,8 @@ const COMMIT_STAGES: usize = 2;
 /// The embedded store. Dropping it closes it.
 pub struct EmbeddedStore {
     core: Arc<Core>,
-    /// The write stage, when there are no threads.
-    inline: Option<Mutex<Writer>>,
+    /// The work, when there are no threads.
+    stages: Option<Arc<Stages>>,
     threads: Mutex<Vec<Box<dyn JoinThread>>>,
 }
 
@@ -129,8 +145,7 @@ impl EmbeddedStore {
     ) -> Result<Self, OpenError> {
         let owner = (manifest.store_id, manifest.epoch);
         let log = Log::new(Arc::clone(&core.pool), owner, end.sequence, end.crc);
-        let threads = matches!(execution, Execution::Threads(_));
-        let mut writer = Writer::new(log, end.version, threads);
+        let mut writer = Writer::new(log, end.version, execution.spawner().is_some());
         core.assume_durable(end.sequence);
         core.freeze_recovered();
         core.sync(vec![writer.mark(&core)?]);
@@ -138,12 +153,25 @@ impl EmbeddedStore {
             tracing::error!(reason, "the store could not be started");
             return Err(OpenError::Stopped { reason: reason.to_owned() });
         }
-        let mut store = Self { core, inline: None, threads: Mutex::new(Vec::new()) };
+        let mut store = Self { core, stages: None, threads: Mutex::new(Vec::new()) };
         match execution {
-            Execution::Inline => store.inline = Some(Mutex::new(writer)),
             Execution::Threads(spawner) => store.spawn(spawner.as_ref(), writer)?,
+            Execution::Inline => store.stages = Some(store.stages_of(writer, true)),
+            Execution::Stepped(driver) => {
+                let stages = store.stages_of(writer, false);
+                store.core.wake_by(driver.drive(Arc::downgrade(&stages)));
+                store.stages = Some(stages);
+            }
+        }
+        if !matches!(execution, Execution::Inline) {
+            store.core.want_upkeep();
+            store.core.want_checkpoint();
         }
         Ok(store)
+    }
+
+    fn stages_of(&self, writer: Writer, at_once: bool) -> Arc<Stages> {
+        Arc::new(Stages::new(Arc::clone(&self.core), writer, at_once))
     }
 
     fn spawn(&self, spawner: &dyn Spawner, writer: Writer) -> Result<(), OpenError> {
@@ -172,22 +200,15 @@ impl EmbeddedStore {
                 let _guard = StageGuard(&core);
                 core.run_upkeep();
             }),
-        )?;
-        self.core.want_upkeep();
-        self.core.want_checkpoint();
-        Ok(())
+        )
     }
 
     /// Takes no more commits, finishes those that wait, ends the threads and gives the directory
     /// back. Later calls do nothing.
     pub fn close(&self) {
         self.core.queue.close();
-        if let Some(writer) = &self.inline {
-            self.drive();
-            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-            if !self.core.set_closed() {
-                finish(&self.core, &mut writer, |written| self.core.sync(vec![written]));
-            }
+        if let Some(stages) = &self.stages {
+            stages.finish();
         }
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -211,18 +232,6 @@ impl EmbeddedStore {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.stats()
-    }
-
-    /// Does what waits, without threads.
-    fn drive(&self) {
-        let Some(writer) = &self.inline else { return };
-        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(waiting) = self.core.queue.take_now() {
-            let written = writer.write(&self.core, waiting);
-            self.core.sync(vec![written]);
-            self.core.upkeep();
-            self.core.maintain();
-        }
     }
 }
 
@@ -253,7 +262,9 @@ impl Store for EmbeddedStore {
         if let Err(error) = self.core.queue.push(pending, checked) {
             return ready(Err(error)).boxed();
         }
-        self.drive();
+        if let Some(stages) = &self.stages {
+            stages.arrived();
+        }
         answer.map(|answer| answer.unwrap_or_else(|_| Err(lost_reply()))).boxed()
     }
 }
@@ -264,12 +275,12 @@ fn lost_reply() -> CommitError {
 }
 
 /// Stops the store when its stage panics, so that nobody waits for an answer for ever.
-struct StageGuard<'a>(&'a Core);
+pub(crate) struct StageGuard<'a>(pub(crate) &'a Core);
 
 impl Drop for StageGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.stop("a thread of the store panicked".to_owned());
+            self.0.stop("a stage of the store panicked".to_owned());
             self.0.queue.close();
             while self.0.queue.take_now().is_some() {}
         }
@@ -289,24 +300,13 @@ fn run_writer(core: &Core, mut writer: Writer, to_sync: &SyncSender<Written>) {
         }
         core.merge_parts(PART_ROWS_AT_ONCE_MAX);
     }
-    finish(core, &mut writer, |written| hand_over(core, to_sync, written));
+    writer.finish(core, |written| hand_over(core, to_sync, written));
 }
 
 fn hand_over(core: &Core, to_sync: &SyncSender<Written>, written: Written) {
     core.hand_over();
     if to_sync.send(written).is_err() {
         core.stop("the sync thread of the store is gone".to_owned());
-    }
-}
-
-/// Marks a clean end: damage of the last records is noticed at the next opening.
-fn finish(core: &Core, writer: &mut Writer, sync: impl Fn(Written)) {
-    if core.stopped().is_some() {
-        return;
-    }
-    match writer.mark(core) {
-        Ok(written) => sync(written),
-        Err(error) => tracing::warn!(%error, "the log could not be marked as ended"),
     }
 }
 

@@ -123,6 +123,17 @@ impl Writer {
         Ok(Written { file, version, sequence: self.log.last_sequence(), answers: Vec::new() })
     }
 
+    /// Marks a clean end: damage of the last records is noticed at the next opening.
+    pub(crate) fn finish(&mut self, core: &Core, sync: impl Fn(Written)) {
+        if core.stopped().is_some() {
+            return;
+        }
+        match self.mark(core) {
+            Ok(written) => sync(written),
+            Err(error) => tracing::warn!(%error, "the log could not be marked as ended"),
+        }
+    }
+
     /// Answers a batch of which nothing was written.
     fn refused(&mut self, waiting: Vec<Pending>, error: &CommitError) -> Written {
         let answers = waiting.into_iter().map(|Pending { request, reply, .. }| {

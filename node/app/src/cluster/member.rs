@@ -293,11 +293,9 @@ async fn control_plane(
     let transport = RaftTransport::bind(identity.node(), config.raft, secured)
         .await
         .map_err(|error| ClusterError::Peers { reason: format!("{}: {error}", config.raft) })?;
-    let execution = match &environment.execution {
-        node_store_embedded::Execution::Threads(spawner) => {
-            consensus_raft::Execution::Threads(Arc::clone(spawner))
-        }
-        node_store_embedded::Execution::Inline => consensus_raft::Execution::Inline,
+    let execution = match environment.execution.spawner().cloned() {
+        Some(spawner) => consensus_raft::Execution::Threads(spawner),
+        None => consensus_raft::Execution::Inline,
     };
     let outside = consensus_raft::Environment {
         disk: Arc::clone(&environment.disk),

@@ -1,7 +1,8 @@
 //! The conformance suite over every combination of disk and execution.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use actors_store::Store;
 use actors_store::conformance::{Subject, run_all};
@@ -10,7 +11,9 @@ use futures::executor::block_on;
 use node_env::Disk;
 use node_env::fake::{FakeDisk, ManualClock};
 use node_env::real::RealDisk;
-use node_store_embedded::{EmbeddedStore, Environment, Execution, Options};
+use node_store_embedded::{
+    Driver, EmbeddedStore, Environment, Execution, Options, Stage, Stages, Wake,
+};
 
 use crate::world::{DIRECTORY, faked, small, threads};
 
@@ -55,6 +58,44 @@ fn conforms_inline_on_a_faked_disk() {
     check(|| {
         let disk = Arc::new(FakeDisk::new(1));
         subject(disk, Execution::Inline, &small(DIRECTORY), None)
+    });
+}
+
+/// Steps whatever was woken, on the thread that woke it, until nothing is left.
+#[derive(Default)]
+struct AtOnce;
+
+#[derive(Default)]
+struct Woken {
+    stages: BTreeSet<Stage>,
+    is_stepping: bool,
+}
+
+impl Driver for AtOnce {
+    fn drive(&self, stages: Weak<Stages>) -> Wake {
+        let woken = Mutex::new(Woken::default());
+        Box::new(move |stage| {
+            let mut now = woken.lock().unwrap();
+            now.stages.insert(stage);
+            if std::mem::replace(&mut now.is_stepping, true) {
+                return;
+            }
+            while let Some(stage) = now.stages.pop_first() {
+                drop(now);
+                let is_to_go_on = stages.upgrade().is_some_and(|stages| stages.step(stage));
+                now = woken.lock().unwrap();
+                now.stages.extend(is_to_go_on.then_some(stage));
+            }
+            now.is_stepping = false;
+        })
+    }
+}
+
+#[test]
+fn conforms_stepped_on_a_faked_disk() {
+    check(|| {
+        let disk = Arc::new(FakeDisk::new(1));
+        subject(disk, Execution::Stepped(Arc::new(AtOnce)), &small(DIRECTORY), None)
     });
 }
 

@@ -8,4 +8,5 @@ mod crash;
 mod damage;
 mod faults;
 mod pipeline;
+mod stepped;
 mod world;
