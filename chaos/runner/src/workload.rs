@@ -5,6 +5,8 @@ use crate::http;
 use crate::mllp::MllpClient;
 use crate::process::{now, pause};
 use anyhow::{Context, Result, bail};
+use sim_checks::Certainty;
+use sim_checks::properties::once::{Wrong, judge_count};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -176,10 +178,11 @@ pub(crate) fn check(address: SocketAddr, all: &[Acknowledged]) -> Result<Verdict
         let found = results_of(address, patient, times.len())?;
         for time in times {
             verdict.acknowledged += 1;
-            match found.get(time) {
-                None => verdict.lost += 1,
-                Some(1) => {}
-                Some(_) => verdict.duplicated += 1,
+            let effects = found.get(time).copied().unwrap_or(0);
+            match judge_count(Certainty::Acknowledged, effects) {
+                Some(Wrong::Lost) => verdict.lost += 1,
+                Some(Wrong::Repeated) => verdict.duplicated += 1,
+                Some(Wrong::Unwanted) | None => {}
             }
         }
     }

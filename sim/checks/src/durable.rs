@@ -2,6 +2,7 @@
 //! and the stored formats, not against the shell that wrote them.
 
 use crate::commits::read_owner;
+use crate::history::CommandKey;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::stored_rows::{self as rows, Fault};
 use actors_store::keys::{self, EntityOwned, Family, TimerKey};
@@ -211,10 +212,10 @@ impl Durable {
         Ok(())
     }
 
-    /// The row that a command left in an entity's journal, the first if there are several.
+    /// The rows that a command left in its entity's journal.
     pub(crate) fn rows_of<'a>(
         &'a self,
-        (entity, source, command_id): crate::history::CommandKey<'a>,
+        CommandKey { command_id, source, entity }: CommandKey<'a>,
     ) -> impl Iterator<Item = &'a JournalRow> {
         let rows = self.journals.get(entity).map_or(&[][..], Vec::as_slice);
         rows.iter().filter(move |row| row.command_id == *command_id && row.source == *source)

@@ -2,6 +2,7 @@
 //! has the same source, command id and entity; together they are one command.
 
 use schema_types::Decimal;
+use schema_types::audit::AuditDraft;
 use schema_types::clinical::Movement;
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::{CommandId, EncounterId, EntityId, MessageDigest, ObservationId, SourceId};
@@ -114,13 +115,19 @@ pub struct Seen {
     pub state_hash: Option<[u8; 32]>,
 }
 
-/// What names a command.
-pub(crate) type CommandKey<'a> = (&'a EntityId, &'a SourceId, &'a CommandId);
+/// What names a command. Compared in the order of the fields: names of commands rarely agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CommandKey<'a> {
+    pub(crate) command_id: &'a CommandId,
+    pub(crate) source: &'a SourceId,
+    pub(crate) entity: &'a EntityId,
+}
 
 impl Operation {
     /// The name of the command of which this is an attempt.
     pub(crate) const fn key(&self) -> CommandKey<'_> {
-        (&self.entity, &self.source, &self.command_id)
+        let Self { command_id, source, entity, .. } = self;
+        CommandKey { command_id, source, entity }
     }
 
     /// Whether it asks for a change.
@@ -147,8 +154,14 @@ impl Operation {
     }
 }
 
+/// The name of the command of which an audit record tells.
+pub(crate) const fn key_of(record: &AuditDraft) -> CommandKey<'_> {
+    let AuditDraft { command_id, source, entity, .. } = record;
+    CommandKey { command_id, source, entity }
+}
+
 /// A command and its entity in words, without patient data (PHI-1).
-pub(crate) fn label((entity, source, command_id): CommandKey<'_>) -> String {
+pub(crate) fn label(CommandKey { command_id, source, entity }: CommandKey<'_>) -> String {
     format!("{source}/{command_id} on {entity:?}")
 }
 

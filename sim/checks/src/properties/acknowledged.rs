@@ -6,7 +6,7 @@ use crate::evidence::Evidence;
 use crate::findings::{Findings, Judge};
 use crate::history::{Certainty, Command, CommandKey, Observed, OperationKind, commands, label};
 use schema_types::clinical::Movement;
-use schema_types::ids::EncounterId;
+use schema_types::ids::{EncounterId, EntityId};
 use schema_types::patient::PatientEvent;
 
 /// The property's name.
@@ -46,7 +46,7 @@ fn check_command(judge: &mut Judge, durable: &Durable, key: CommandKey<'_>, comm
     let missing = match command.kind() {
         Some(OperationKind::Observe(observed)) => missing_values(row, observed),
         Some(OperationKind::Move { encounter, movement }) => {
-            usize::from(!has_movement(durable, key, encounter, movement))
+            usize::from(!has_movement(durable, key.entity, encounter, movement))
         }
         Some(OperationKind::Change | OperationKind::Read) | None => 0,
     };
@@ -57,7 +57,7 @@ fn check_command(judge: &mut Judge, durable: &Durable, key: CommandKey<'_>, comm
 }
 
 /// A command that found nothing to do leaves only its mark, or that of its message.
-fn is_marked(durable: &Durable, (entity, source, command_id): CommandKey<'_>) -> bool {
+fn is_marked(durable: &Durable, CommandKey { command_id, source, entity }: CommandKey<'_>) -> bool {
     let mark = (entity.clone(), source.clone(), command_id.clone());
     let message = (entity.tenant().clone(), source.clone(), command_id.as_str().to_owned());
     durable.done.contains_key(&mark) || durable.messages.contains(&message)
@@ -82,7 +82,7 @@ fn missing_values(row: Option<&JournalRow>, observed: &[Observed]) -> usize {
 /// A movement that was known already is in the row of the command that told it first.
 fn has_movement(
     durable: &Durable,
-    (entity, ..): CommandKey<'_>,
+    entity: &EntityId,
     encounter: &EncounterId,
     movement: &Movement,
 ) -> bool {

@@ -4,7 +4,7 @@
 
 use crate::evidence::Evidence;
 use crate::findings::{Findings, Judge};
-use crate::history::{CommandKey, Micros, label};
+use crate::history::{CommandKey, Micros, key_of, label};
 use actors_store::keys;
 use bytes::Bytes;
 use schema_types::audit::AuditOutcome;
@@ -32,7 +32,7 @@ pub fn check(evidence: &Evidence) -> Findings {
             continue;
         }
         let at = durable_at.get(&keys::audit_leaf(shard.0, index)).copied();
-        let key = (&record.entity, &record.source, &record.command_id);
+        let key = key_of(record);
         let known = earliest.entry(key).or_insert(at);
         // A record whose commit was not recorded may be the earliest.
         *known = known.zip(at).map(|(one, other)| one.min(other));

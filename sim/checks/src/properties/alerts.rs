@@ -7,8 +7,9 @@ use crate::evidence::Evidence;
 use crate::findings::{Findings, Judge};
 use crate::history::{CommandKey, Micros, OperationKind, commands};
 use crate::oracle::critical::is_critical;
-use crate::oracle::scores::{MODELS, expected};
+use crate::oracle::scores::{Expected, MODELS, expected};
 use crate::oracle::values::Values;
+use crate::properties::scores::has_values;
 use schema_types::ids::{AlertId, EntityId, EntityKind};
 use schema_types::measure::Measure;
 use schema_types::patient::{AlertCondition, PatientEvent};
@@ -34,7 +35,8 @@ pub fn check(evidence: &Evidence) -> Findings {
         let mut watch = Watch::default();
         for row in rows {
             watch.take(&mut judge, patient, row);
-            let key = (patient, &row.source, &row.command_id);
+            let (command_id, source) = (&row.command_id, &row.source);
+            let key = CommandKey { command_id, source, entity: patient };
             if let Some(at) = told_at.get(&key) {
                 raised.extend(raised_by(row).map(|alert| (patient, alert, *at)));
             }
@@ -67,13 +69,14 @@ fn raised_by(row: &JournalRow) -> impl Iterator<Item = &AlertId> {
 struct Watch {
     values: Values,
     open: BTreeSet<AlertCondition>,
+    /// What the models said after the last row.
+    scores: [Option<Expected>; MODELS.len()],
 }
 
 impl Watch {
     fn take(&mut self, judge: &mut Judge, patient: &EntityId, row: &JournalRow) {
         let mut touched: BTreeSet<AlertCondition> = BTreeSet::new();
         let mut critical: BTreeSet<AlertCondition> = BTreeSet::new();
-        let before = MODELS.map(|model| expected(model, &self.values));
         for event in row.patient_events() {
             self.values.take(event);
             self.take_alert(judge, patient, event, &mut touched);
@@ -85,11 +88,14 @@ impl Watch {
                 critical.insert(AlertCondition::CriticalValue(measure));
             }
         }
-        for (model, before) in MODELS.into_iter().zip(before) {
-            let now = expected(model, &self.values);
-            let needs = now.is_some_and(|now| needs_somebody(model, now.band));
-            if needs && now != before {
-                critical.insert(AlertCondition::Score(model));
+        if has_values(row) {
+            let now = MODELS.map(|model| expected(model, &self.values));
+            let before = std::mem::replace(&mut self.scores, now);
+            for ((model, now), before) in MODELS.into_iter().zip(now).zip(before) {
+                let needs = now.is_some_and(|now| needs_somebody(model, now.band));
+                if needs && now != before {
+                    critical.insert(AlertCondition::Score(model));
+                }
             }
         }
         if self.values.beyond().is_some() {

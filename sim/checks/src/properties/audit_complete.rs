@@ -4,7 +4,7 @@
 
 use crate::evidence::Evidence;
 use crate::findings::{Findings, Judge};
-use crate::history::{Command, CommandKey, Outcome, commands, label};
+use crate::history::{Command, CommandKey, Outcome, commands, key_of, label};
 use schema_types::audit::{AuditDraft, AuditOutcome};
 use schema_types::ids::SourceId;
 use std::collections::BTreeMap;
@@ -42,10 +42,10 @@ pub fn check(evidence: &Evidence) -> Findings {
     let known = commands(&evidence.history);
     for (key, command) in &known {
         let others = command.attempts.iter().flat_map(|attempt| &attempt.others);
-        let places = std::iter::once(key.0).chain(others);
+        let places = std::iter::once(key.entity).chain(others);
         let mut seen: Vec<CommandKey<'_>> = Vec::with_capacity(1);
         for entity in places {
-            let key = (entity, key.1, key.2);
+            let key = CommandKey { entity, ..*key };
             if !seen.contains(&key) {
                 let found = recorded.remove(&key).unwrap_or_default();
                 judge_command(&mut judge, evidence, (key, command), &found);
@@ -58,10 +58,6 @@ pub fn check(evidence: &Evidence) -> Findings {
         judge.violate(INVARIANT, None, detail);
     }
     judge.done()
-}
-
-fn key_of(record: &AuditDraft) -> CommandKey<'_> {
-    (&record.entity, &record.source, &record.command_id)
 }
 
 /// Whether the product asks itself under this source, or the harness does.

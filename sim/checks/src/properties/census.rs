@@ -58,7 +58,7 @@ fn accepted(evidence: &Evidence) -> Stays<'_> {
             Certainty::Refused => false,
         };
         if took_effect {
-            stays.entry((key.0, encounter)).or_default().push(movement);
+            stays.entry((key.entity, encounter)).or_default().push(movement);
         }
     }
     stays

@@ -24,7 +24,11 @@ pub fn check(evidence: &Evidence) -> Findings {
             continue;
         };
         if let Some(row) = evidence.durable.rows_of(key).next() {
-            lines.entry((key.0, key.1)).or_default().push((order, row.first_sequence, only));
+            lines.entry((key.entity, key.source)).or_default().push((
+                order,
+                row.first_sequence,
+                only,
+            ));
         }
     }
     for line in lines.values_mut() {

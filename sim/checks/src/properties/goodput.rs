@@ -1,6 +1,6 @@
 //! Service comes back (LIVE-1): once healed, as many commands are done in a given time as before
-//! the first fault, nearly. What stays slow after its cause is gone is a metastable failure (Bronson,
-//! HotOS 2021).
+//! the first fault, nearly. What stays slow after its cause is gone is a metastable failure
+//! (Bronson, HotOS 2021).
 
 use crate::evidence::Evidence;
 use crate::findings::{Findings, Judge};

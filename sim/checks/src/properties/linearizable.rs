@@ -26,9 +26,9 @@ pub fn check(evidence: &Evidence) -> Findings {
     let mut judge = Judge::of(NAME);
     let commands = commands(&evidence.history);
     let mut patients: BTreeMap<&EntityId, Vec<&Command<'_>>> = BTreeMap::new();
-    for ((entity, ..), command) in &commands {
-        if entity.kind() == EntityKind::Patient {
-            patients.entry(entity).or_default().push(command);
+    for (key, command) in &commands {
+        if key.entity.kind() == EntityKind::Patient {
+            patients.entry(key.entity).or_default().push(command);
         }
     }
     for (patient, commands) in patients {

@@ -3,7 +3,7 @@
 
 use crate::evidence::Evidence;
 use crate::findings::{Findings, Judge};
-use crate::history::{Certainty, CommandKey, Operation, commands, label};
+use crate::history::{Certainty, CommandKey, Operation, commands, key_of, label};
 use schema_types::audit::AuditOutcome;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ pub fn check(evidence: &Evidence) -> Findings {
     let mut done: BTreeMap<CommandKey<'_>, u64> = BTreeMap::new();
     for (_, _, record) in evidence.durable.records() {
         if record.outcome == AuditOutcome::Done {
-            *done.entry((&record.entity, &record.source, &record.command_id)).or_default() += 1;
+            *done.entry(key_of(record)).or_default() += 1;
         }
     }
     for (key, command) in commands(&evidence.history) {
@@ -93,7 +93,8 @@ fn check_journals(judge: &mut Judge, evidence: &Evidence) {
         let mut seen = BTreeSet::new();
         for row in rows.iter().filter(|row| row.source.as_str().starts_with("outbox:")) {
             if !seen.insert((&row.source, &row.command_id)) {
-                let key = (entity, &row.source, &row.command_id);
+                let (command_id, source) = (&row.command_id, &row.source);
+                let key = CommandKey { command_id, source, entity };
                 judge.violate(INVARIANT, None, format!("{} was delivered twice", label(key)));
             }
         }

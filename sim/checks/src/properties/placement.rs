@@ -1,6 +1,6 @@
 //! Placement converges and then rests (LIVE-1, OWN-1): from a bound after healing on, every shard
-//! has one owner that has it open, all views agree with it, no node has many more shards than another,
-//! and for a while nothing moves.
+//! has one owner that has it open, all views agree with it, no node has many more shards than
+//! another, and for a while nothing moves.
 
 use crate::evidence::{ClusterSample, Evidence, NodeSample, Place};
 use crate::findings::{Findings, Judge};

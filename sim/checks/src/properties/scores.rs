@@ -1,6 +1,6 @@
 //! Scores are right (DET-1): after each command, the current results of NEWS2, qSOFA, SIRS and
-//! shock index are what an independent reference says of the values in the journal. So is every result
-//! that the command recorded on the way, at the instant for which it holds.
+//! shock index are what an independent reference says of the values in the journal. So is every
+//! result that the command recorded on the way, at the instant for which it holds.
 
 use crate::durable::JournalRow;
 use crate::evidence::Evidence;
@@ -33,6 +33,7 @@ pub fn check(evidence: &Evidence) -> Findings {
 fn check_patient(judge: &mut Judge, patient: &EntityId, rows: &[JournalRow]) {
     let mut values = Values::default();
     let mut state = PatientState::default();
+    let mut right = [None; MODELS.len()];
     for row in rows {
         for event in row.patient_events() {
             Patient::evolve(&mut state, event);
@@ -42,17 +43,26 @@ fn check_patient(judge: &mut Judge, patient: &EntityId, rows: &[JournalRow]) {
             judge.skip(format!("{patient:?} {reason}"));
             return;
         }
-        let place = || format!("{patient:?} at {}", row.last_sequence());
+        let place = (patient, row);
         for result in recorded(row) {
             if MODELS.contains(&result.model) {
                 let right = expected_at(result.model, &values, result.as_of);
-                compare(judge, &place(), Some(result), right);
+                compare(judge, place, Some(result), right);
             }
         }
-        for model in MODELS {
-            compare(judge, &place(), state.scores.get(&model), expected(model, &values));
+        if has_values(row) {
+            right = MODELS.map(|model| expected(model, &values));
+        }
+        for (model, right) in MODELS.into_iter().zip(right) {
+            compare(judge, place, state.scores.get(&model), right);
         }
     }
+}
+
+/// Whether the row changes what scores are made of.
+pub(crate) fn has_values(row: &JournalRow) -> bool {
+    let is_value = |event| matches!(event, &PatientEvent::ObservationRecorded { .. });
+    row.patient_events().iter().any(is_value)
 }
 
 fn recorded(row: &JournalRow) -> impl Iterator<Item = &ScoreResult> {
@@ -63,7 +73,12 @@ fn recorded(row: &JournalRow) -> impl Iterator<Item = &ScoreResult> {
     recorded.flatten()
 }
 
-fn compare(judge: &mut Judge, place: &str, found: Option<&ScoreResult>, right: Option<Expected>) {
+fn compare(
+    judge: &mut Judge,
+    (patient, row): (&EntityId, &JournalRow),
+    found: Option<&ScoreResult>,
+    right: Option<Expected>,
+) {
     let shown = found.map(|result| Expected {
         as_of: result.as_of,
         minimum: result.minimum,
@@ -76,7 +91,8 @@ fn compare(judge: &mut Judge, place: &str, found: Option<&ScoreResult>, right: O
     }
     let model = found.map_or("a model", |result| result.model.label());
     let band = |one: Option<Expected>| one.map_or("no result", |one| one.band.label());
-    let detail = format!("{place}: {model} says {}, should be {}", band(shown), band(right));
+    let (at, shown, right) = (row.last_sequence(), band(shown), band(right));
+    let detail = format!("{patient:?} at {at}: {model} says {shown}, should be {right}");
     judge.violate(INVARIANT, None, detail);
 }
 

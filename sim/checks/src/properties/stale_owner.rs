@@ -1,6 +1,6 @@
 //! A fenced owner stops (OWN-1): some time after another node claimed a shard, whoever had it
-//! before no longer believes to own it, unless it could not hear of it all that time. The fence keeps such
-//! a zombie harmless; this finds it all the same.
+//! before no longer believes to own it, unless it could not hear of it all that time. The fence
+//! keeps such a zombie harmless; this finds it all the same.
 
 use crate::evidence::{Evidence, NodeSample};
 use crate::findings::{Findings, Judge};
