@@ -143,6 +143,14 @@ impl Core {
         self.stopped.get().map(String::as_str)
     }
 
+    /// Stops the store because the log may not be on the disk although it is shown.
+    fn stop_unsynced(&self, error: &DiskError) {
+        if let Err(error) = self.pool.doubt() {
+            tracing::warn!(%error, "the failed sync could not be noted");
+        }
+        self.stop(format!("a sync of the log failed: {error}"));
+    }
+
     /// Stops the store for good; the first reason stays.
     pub(crate) fn stop(&self, reason: String) {
         tracing::error!(reason, "the store has stopped");
@@ -196,7 +204,7 @@ impl Core {
             if is_next && !skip && self.stopped().is_none() {
                 match file.sync_data() {
                     Ok(()) => add(&self.counters.log_syncs, 1),
-                    Err(error) => self.stop(format!("a sync of the log failed: {error}")),
+                    Err(error) => self.stop_unsynced(&error),
                 }
             }
             last = Some(file);

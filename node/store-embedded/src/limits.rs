@@ -73,3 +73,5 @@ const _: () = assert!(BATCH_COMMITS_MAX <= 1 << 16, "the order in a batch is 16 
 const _: () = assert!(BATCH_COMMITS_MAX <= QUEUE_COMMITS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= QUEUE_BYTES_MAX);
 const _: () = assert!(actors_store::limits::TRANSACTION_BYTES_MAX <= QUEUE_BYTES_MAX);
+/// Bytes of a log segment that are copied at once after a failed sync.
+pub const COPY_CHUNK_BYTES: usize = 1 << 20;

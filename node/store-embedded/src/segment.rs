@@ -10,7 +10,7 @@ use bytes::Bytes;
 use node_env::{Disk, DiskError, DiskFile, OpenMode};
 
 use crate::codec::{Reader, checksum};
-use crate::limits::{READY_SEGMENTS, RECORD_ALIGNMENT_BYTES, SPARE_SEGMENTS_MAX};
+use crate::limits::{COPY_CHUNK_BYTES, READY_SEGMENTS, RECORD_ALIGNMENT_BYTES, SPARE_SEGMENTS_MAX};
 use crate::manifest::Catalog;
 
 const MAGIC: u64 = 0x3147_4553_4C55_4445;
@@ -37,6 +37,51 @@ pub(crate) fn parse_name(name: &str) -> Option<u64> {
 /// Whether the file is a segment kept for reuse (or one that was being made).
 pub(crate) fn is_spare(name: &str) -> bool {
     name.starts_with(SPARE_PREFIX)
+}
+
+/// Its presence says that a sync of the log failed: what the system shows of the log may not be on
+/// the disk. It need not outlive the system itself, whose restart shows what is on the disk.
+const DOUBT: &str = "sync-failed";
+const COPY_PREFIX: &str = "copy-";
+
+/// Notes that what the system shows of the log can no longer be trusted to be on the disk.
+pub(crate) fn doubt(disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
+    disk.open(&directory.join(DOUBT), OpenMode::CreateOrOpen).map(drop)
+}
+
+/// After a failed sync: writes the segments into new files, since the system may take their old
+/// ones for clean and have nothing to sync (Rebello et al., "Can Applications Recover from fsync
+/// Failures?", USENIX ATC 2020). Writing in place could tear what is durable.
+pub(crate) fn dispel_doubt(disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
+    let names = disk.list(directory)?;
+    if !names.iter().any(|name| name == DOUBT) {
+        return Ok(());
+    }
+    for name in names.iter().filter(|name| parse_name(name).is_some()) {
+        let copy = directory.join(format!("{COPY_PREFIX}{name}"));
+        if names.iter().any(|other| directory.join(other) == copy) {
+            disk.remove(&copy)?;
+        }
+        let from = disk.open(&directory.join(name), OpenMode::Read)?;
+        copy_to(from.as_ref(), disk.open(&copy, OpenMode::CreateNew)?.as_ref())?;
+        disk.rename(&copy, &directory.join(name))?;
+        disk.sync_dir(directory)?;
+    }
+    disk.remove(&directory.join(DOUBT))?;
+    disk.sync_dir(directory)
+}
+
+fn copy_to(from: &dyn DiskFile, to: &dyn DiskFile) -> Result<(), DiskError> {
+    let mut buffer = vec![0; COPY_CHUNK_BYTES];
+    let mut offset = 0;
+    loop {
+        let read = from.read_at(offset, &mut buffer)?;
+        if read == 0 {
+            return to.sync_data();
+        }
+        to.write_at(offset, &buffer[..read])?;
+        offset += read as u64;
+    }
 }
 
 /// A segment that is ready for records.
@@ -113,6 +158,11 @@ pub(crate) struct SegmentPool {
 }
 
 impl SegmentPool {
+    /// Notes that what the system shows of the log can no longer be trusted to be on the disk.
+    pub(crate) fn doubt(&self) -> Result<(), DiskError> {
+        doubt(self.disk.as_ref(), &self.directory)
+    }
+
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         directory: &Path,

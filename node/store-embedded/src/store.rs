@@ -113,6 +113,7 @@ impl EmbeddedStore {
         let Environment { disk, clock, rng, execution } = environment;
         disk.create_dir(&options.directory)?;
         let lock = disk.lock_dir(&options.directory)?;
+        segment::dispel_doubt(disk.as_ref(), &options.directory)?;
         let manifest = load_manifest(disk.as_ref(), rng.as_ref(), options)?;
         remove_leftovers(disk.as_ref(), &manifest, options)?;
         let runs = open_runs(disk.as_ref(), &manifest, options)?;

@@ -9,12 +9,13 @@ use node_env::fake::SeededRng;
 use node_store_embedded::{EmbeddedStore, Execution, Options};
 use schema_types::cluster::NodeId;
 use schema_types::error_code::ErrorCode;
-use schema_types::ids::{CommandId, EntityId, EntityKind, SourceId, TenantId};
+use schema_types::ids::{CommandId, EntityId, EntityKind, ObservationId, SourceId, TenantId};
+use schema_types::measure::Measure;
 use schema_types::phi::Phi;
 use schema_types::time::Timestamp;
 use sim_checks::{
     AuditEvidence, Bounds, ClientId, ClusterSample, CollectedText, CommitLog, Durable, Evidence,
-    NodeSample, Operation, OperationKind, Outcome, Reply, check_all, read_durable,
+    NodeSample, Operation, OperationKind, Outcome, Reply, Seen, check_all, read_durable,
 };
 use sim_world::World;
 use sim_world::fault::Planned;
@@ -172,7 +173,8 @@ fn evidence(left: &Left<'_>, durable: Durable) -> Evidence {
     let is_served = left.plan.topology != Topology::Alone;
     let mut history = left.ledger.borrow().operations.clone();
     let reads = &left.ledger.borrow().reads;
-    history.extend(read_operations(reads, &durable));
+    let read = read_operations(reads, (&history, &durable));
+    history.extend(read);
     let wall = nodes.iter().filter_map(|host| left.world.wall_unix_micros(*host)).min();
     Evidence {
         history,
@@ -233,8 +235,31 @@ fn fault(planned: &Planned, id: impl Fn(u8) -> NodeId) -> sim_checks::Fault {
     }
 }
 
+/// When what the clients reported was true.
+fn observed_at(history: &[Operation]) -> BTreeMap<ObservationId, Timestamp> {
+    let reported = history.iter().filter_map(|operation| match &operation.kind {
+        OperationKind::Observe(observed) => Some(observed),
+        OperationKind::Move { .. } | OperationKind::Change | OperationKind::Read => None,
+    });
+    reported.flatten().map(|one| (one.observation.clone(), one.effective_at)).collect()
+}
+
+fn seen(read: &ReadSeen, times: &BTreeMap<ObservationId, Timestamp>) -> Seen {
+    let newest = read.newest.iter().filter_map(|(label, observation)| {
+        let measure = Measure::ALL.iter().find(|measure| measure.label() == label)?;
+        let id = ObservationId::new(observation.clone());
+        let at = times.get(&id).copied().unwrap_or(Timestamp::MIN);
+        Some((*measure, (at, id)))
+    });
+    Seen { newest: newest.collect(), state_hash: None }
+}
+
 /// Reads, with the command ids under which the audit log has them.
-fn read_operations(reads: &[ReadSeen], durable: &Durable) -> Vec<Operation> {
+fn read_operations(
+    reads: &[ReadSeen],
+    (history, durable): (&[Operation], &Durable),
+) -> Vec<Operation> {
+    let times = observed_at(history);
     let mut by_principal = BTreeMap::new();
     for (_, record) in durable.audit.values().flat_map(|log| &log.records) {
         by_principal.insert(record.principal.as_str().to_owned(), record);
@@ -244,7 +269,10 @@ fn read_operations(reads: &[ReadSeen], durable: &Durable) -> Vec<Operation> {
         let unnamed = CommandId::new(format!("unrecorded-{}", read.principal));
         let patient = EntityId::new(TenantId::new("default"), EntityKind::Patient, &read.patient);
         let outcome = match read.status {
-            Some(200) => Outcome::Done(Reply::default()),
+            Some(200) => {
+                let seen = Some(seen(read, &times));
+                Outcome::Done(Reply { seen, ..Reply::default() })
+            }
             Some(429 | 503) => Outcome::Refused { code: ErrorCode::Overloaded, is_judged: false },
             Some(_) | None => Outcome::Unknown,
         };

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod commands;
+mod driver;
 mod evidence;
 mod hospital;
 mod html;

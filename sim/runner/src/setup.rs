@@ -22,6 +22,7 @@ use serde_json::Value;
 use sim_checks::{ClusterSample, CommitLog, NodeSample, Place, RaftSample, RecordingStore};
 use sim_world::HostContext;
 
+use crate::driver::SteppedDriver;
 use crate::lines::{HttpAsk, http};
 
 /// The host of the served store.
@@ -132,7 +133,7 @@ async fn serve_store(
     nodes: &[u8],
     log: &Arc<CommitLog>,
 ) -> anyhow::Result<()> {
-    let outside = environment(context, Execution::Inline);
+    let outside = environment(context, Execution::Stepped(SteppedDriver::new(context)));
     let outside = node_store_embedded::Environment {
         disk: outside.disk,
         clock: outside.clock,
@@ -240,7 +241,7 @@ fn config(context: &HostContext, settings: &NodeSettings) -> NodeConfig {
 
 async fn run_node(context: HostContext, settings: NodeSettings, seen: SharedSeen) {
     let execution = match settings.topology {
-        Topology::Alone => Execution::Inline,
+        Topology::Alone => Execution::Stepped(SteppedDriver::new(&context)),
         Topology::Served { .. } => Execution::Inline,
     };
     let outside = environment(&context, execution);

@@ -33,6 +33,8 @@ pub(crate) struct ReadSeen {
     pub(crate) completed_at: u64,
     /// The answer's status; nothing when none came.
     pub(crate) status: Option<u16>,
+    /// The newest value of each measure, by the ids of the observations.
+    pub(crate) newest: Vec<(String, String)>,
 }
 
 pub(crate) type SharedLedger = Rc<RefCell<Ledger>>;

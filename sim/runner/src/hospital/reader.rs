@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use node_env::Clock;
+use serde_json::Value;
 use sim_world::HostContext;
 
 use super::{ReadSeen, SharedLedger};
@@ -57,10 +58,23 @@ async fn read_until_over(plan: &ReaderPlan, ledger: &SharedLedger, context: &Hos
             patient: format!("H.{patient}"),
             invoked_at,
             completed_at: now(),
-            status: answer.ok().map(|answer| answer.status),
+            status: answer.as_ref().ok().map(|answer| answer.status),
+            newest: answer.map(|answer| newest(&answer.body)).unwrap_or_default(),
         });
         number += 1;
         let pause = plan.pause_ms / 2 + context.rng.below(plan.pause_ms + 1);
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
+}
+
+/// Measure and observation of each newest value that an answer shows.
+fn newest(body: &Value) -> Vec<(String, String)> {
+    let shown = body["latest"].as_array().into_iter().flatten();
+    let present = shown.filter(|value| value["future_dated"] != true);
+    present
+        .filter_map(|value| {
+            let (measure, id) = (value["measure"].as_str()?, value["observation"].as_str()?);
+            Some((measure.to_owned(), id.to_owned()))
+        })
+        .collect()
 }
