@@ -192,7 +192,7 @@ fn spec(
     listeners: &Listeners,
     signer: &HeadSigner,
 ) -> NodeSpec {
-    let shown = |listener: &Option<Box<dyn Listener>>| {
+    let shown = |listener: &Listening| {
         let address = listener.as_ref().and_then(|listener| listener.local_address().ok());
         address.map(|address| address.to_string()).unwrap_or_default()
     };
@@ -255,11 +255,14 @@ fn rpc_threads(config: &NodeConfig) -> usize {
 /// Names and values of metrics, when they are asked for.
 type MoreMetrics = Arc<dyn Fn() -> Vec<(String, u64)> + Send + Sync>;
 
+/// A listener, when one is wanted.
+type Listening = Option<Box<dyn Listener>>;
+
 #[derive(Default)]
 struct Listeners {
-    mllp: Option<Box<dyn Listener>>,
-    http: Option<Box<dyn Listener>>,
-    rpc: Option<Box<dyn Listener>>,
+    mllp: Listening,
+    http: Listening,
+    rpc: Listening,
 }
 
 impl Listeners {
@@ -272,10 +275,7 @@ impl Listeners {
     }
 }
 
-async fn bind(
-    network: &dyn Network,
-    address: Option<&String>,
-) -> Result<Option<Box<dyn Listener>>, NodeError> {
+async fn bind(network: &dyn Network, address: Option<&String>) -> Result<Listening, NodeError> {
     let Some(address) = address else { return Ok(None) };
     match network.listen(address).await {
         Ok(listener) => Ok(Some(listener)),
@@ -311,7 +311,7 @@ impl Node {
 
     fn serve(
         &mut self,
-        (mllp, http): (Option<Box<dyn Listener>>, Option<Box<dyn Listener>>),
+        (mllp, http): (Listening, Listening),
         status: NodeStatus,
         counters: Arc<Counters>,
     ) {

@@ -1,6 +1,6 @@
-//! The connection as the cluster crate sees it: our own stream, protected or not, with a meter on it that
-//! knows when the peer was last heard, how many batches have really been written, whether a frame
-//! broke the agreement; and a way to cut it at once.
+//! The connection as the cluster crate sees it: our own stream, protected or not, with a meter on
+//! it that knows when the peer was last heard, how many batches have really been written, whether a
+//! frame broke the agreement; and a way to cut it at once.
 
 use super::fault::PeerFault;
 use super::frames::FrameMeter;
