@@ -6,7 +6,7 @@ use crate::world::{DATA, START, World, caller, result};
 use actors_store::Store;
 use node_app::cluster::{ClusterConfig, JoinWithin, Membership, Timeouts};
 use node_app::{Environment, Node, NodeConfig, StoreConfig, assemble};
-use node_client::{Client, ClientConfig, NewObservation};
+use node_client::{Client, ClientConfig, NewObservation, RetryPolicy};
 use node_env::fake::{FakeDisk, SeededRng};
 use node_env::real::{RealClock, TcpNetwork};
 use node_ingest::hl7::{self, Disposition};
@@ -31,6 +31,7 @@ async fn client(node: &Node) -> Client {
     let config = ClientConfig {
         address: node.rpc_address().unwrap().to_string(),
         execution: node_client::Execution::Inline,
+        retry: RetryPolicy::NEVER,
         network: Arc::new(TcpNetwork),
         ..ClientConfig::default()
     };
