@@ -45,7 +45,8 @@ fn line(report: &Report) -> String {
     let faults: u64 = report.faults.values().sum();
     let state = if report.violations.is_empty() { "ok" } else { "FAILED" };
     format!(
-        "seed {} {state}: {} of {} answered, {} reads, {faults} faults, {} ms simulated in {} ms of CPU, trace {:016x}",
+        "seed {} {state}: {} of {} answered, {} reads, {faults} faults, {} ms simulated in {} ms \
+         of CPU, trace {:016x}",
         report.seed,
         report.answered,
         report.operations,

@@ -41,6 +41,7 @@ const fn ban(word: &'static str, look: Look, scope: Scope, reason: &'static str)
 const BOUNDED: &str = "every queue has a named limit (LIM-1)";
 const UNDONE: &str = "work undone is an issue, not a mark in the code";
 const SLEEP: &str = "tests wait for what happens, they do not sleep";
+const UNSAFE: &str = "only node/store-fdb and the interposition of sim/runner may";
 const PRINT: &str = "only binaries print";
 const SEAM: &str = "time, randomness and threads come through node/env";
 /// The parts of the code where bounds are checked by word.
@@ -53,7 +54,13 @@ const BANS: &[Ban] = &[
     ban("TODO", Look::Comment, Scope::Everywhere, UNDONE),
     ban("FIXME", Look::Comment, Scope::Everywhere, UNDONE),
     ban("thread::sleep", Look::Code, Scope::Tests, SLEEP),
-    ban("time::sleep", Look::Code, Scope::Tests, SLEEP),
+    Ban {
+        word: "time::sleep",
+        look: Look::Code,
+        scope: Scope::Tests,
+        reason: SLEEP,
+        exceptions: &[("sim/world/", "time is simulated there: nobody waits")],
+    },
     ban("thread::sleep", Look::Code, Scope::SourcesIn(&["actors/", "schema/"]), SEAM),
     ban("tokio::spawn", Look::Code, Scope::SourcesIn(&["schema/", "consensus/"]), SEAM),
     ban("unbounded", Look::Code, Scope::SourcesIn(BOUNDED_FOLDERS), BOUNDED),
@@ -67,13 +74,19 @@ const BANS: &[Ban] = &[
         word: "expect(unsafe_code",
         look: Look::Code,
         scope: Scope::Everywhere,
-        reason: "only node/store-fdb may",
-        exceptions: &[(
-            "node/store-fdb/src/network.rs",
-            "the binding has no safe way to start the client's network thread",
-        )],
+        reason: UNSAFE,
+        exceptions: &[
+            (
+                "node/store-fdb/src/network.rs",
+                "the binding has no safe way to start the client's network thread",
+            ),
+            (
+                "sim/runner/src/interpose.rs",
+                "functions of the C library are defined in place of its own, and fork is called",
+            ),
+        ],
     },
-    ban("allow(unsafe_code", Look::Code, Scope::Everywhere, "only node/store-fdb may"),
+    ban("allow(unsafe_code", Look::Code, Scope::Everywhere, UNSAFE),
     Ban {
         word: "disallowed_methods",
         look: Look::Code,

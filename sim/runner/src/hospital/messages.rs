@@ -51,7 +51,7 @@ const SECOND_MICROS: i64 = 1_000_000;
 fn stamp(wall_micros: i64) -> String {
     let seconds = wall_micros.div_euclid(SECOND_MICROS);
     let begun = WORLD_BEGINS_UNIX_MICROS / SECOND_MICROS;
-    // Runs are shorter than a day, and messages are about the last day of 2025 or the first of 2026.
+    // Runs are shorter than a day: messages are about the last day of 2025 or the first of 2026.
     let since = seconds - begun;
     let (day, rest) = if since < 0 { ("20251231", since + 86_400) } else { ("20260101", since) };
     format!("{day}{:02}{:02}{:02}+0000", rest / 3_600, rest / 60 % 60, rest % 60)

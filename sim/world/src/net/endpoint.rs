@@ -11,7 +11,8 @@ use node_env::net::{BoxedReader, BoxedWriter, Detached, Listener, NetFuture, Net
 use node_env::{BoxedStream, Clock};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::state::{Opening, Segment, SimNet, host_of};
+use super::sim_net::SimNet;
+use super::state::{Opening, Segment, host_of};
 use crate::time::HostTime;
 
 /// Largest segment, bytes.

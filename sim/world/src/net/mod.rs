@@ -7,8 +7,10 @@ mod endpoint;
 mod link;
 #[cfg(test)]
 mod net_test;
+mod sim_net;
 mod state;
 
 pub use endpoint::HostNetwork;
 pub use link::{Link, Profile};
-pub use state::{NetCounts, SimNet};
+pub use sim_net::SimNet;
+pub use state::NetCounts;

@@ -1,3 +1,5 @@
+//! Streams between two hosts in simulated time, with and without trouble.
+
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;

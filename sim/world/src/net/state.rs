@@ -3,13 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 
 use node_env::fake::SeededRng;
 
 use super::link::{Link, Profile, RETRANSMITS_MAX, retransmit_micros};
-use crate::seed::Seed;
 use crate::trace::Trace;
 
 /// Bytes that one direction of a stream takes before its writer has to wait.
@@ -110,19 +109,19 @@ pub(super) struct StreamState {
 pub(super) struct ListenerState {
     pub(super) waiting: VecDeque<u64>,
     pub(super) acceptor: Option<Waker>,
-    host: u8,
+    pub(super) host: u8,
 }
 
 #[derive(Debug)]
-struct HostState {
-    is_up: bool,
-    incarnation: u64,
-    next_port: u16,
+pub(super) struct HostState {
+    pub(super) is_up: bool,
+    pub(super) incarnation: u64,
+    pub(super) next_port: u16,
 }
 
 pub(super) struct State {
-    rng: SeededRng,
-    profile: Profile,
+    pub(super) rng: SeededRng,
+    pub(super) profile: Profile,
     /// No segment arrives before this: the hosts have lived up to it already.
     pub(super) horizon_micros: u64,
     next_stream: u64,
@@ -130,53 +129,18 @@ pub(super) struct State {
     events: BinaryHeap<Reverse<Event>>,
     pub(super) streams: BTreeMap<u64, StreamState>,
     pub(super) listeners: BTreeMap<SocketAddr, ListenerState>,
-    links: BTreeMap<(u8, u8), Link>,
-    hosts: BTreeMap<u8, HostState>,
+    pub(super) links: BTreeMap<(u8, u8), Link>,
+    pub(super) hosts: BTreeMap<u8, HostState>,
     pub(super) counts: NetCounts,
     pub(super) trace: Arc<Trace>,
-    wakers: Vec<Waker>,
+    pub(super) wakers: Vec<Waker>,
 }
 
-/// The network of a world; clones are the same network.
-#[derive(Clone)]
-pub struct SimNet {
-    state: Arc<Mutex<State>>,
-}
-
-/// A locked network; wakes who is to be woken when the lock is gone.
-pub(super) struct Locked<'a> {
-    guard: Option<MutexGuard<'a, State>>,
-}
-
-impl std::ops::Deref for Locked<'_> {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        self.guard.as_ref().unwrap_or_else(|| unreachable!("held until the drop"))
-    }
-}
-
-impl std::ops::DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut State {
-        self.guard.as_mut().unwrap_or_else(|| unreachable!("held until the drop"))
-    }
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        let Some(mut guard) = self.guard.take() else { return };
-        let wakers = std::mem::take(&mut guard.wakers);
-        drop(guard);
-        wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl SimNet {
-    /// A network without hosts.
-    #[must_use]
-    pub fn new(seed: Seed, profile: Profile, trace: Arc<Trace>) -> Self {
-        let state = State {
-            rng: seed.stream("net"),
+impl State {
+    /// Nobody is there and nothing is on its way.
+    pub(super) const fn empty(rng: SeededRng, profile: Profile, trace: Arc<Trace>) -> Self {
+        Self {
+            rng,
             profile,
             horizon_micros: 0,
             next_stream: 1,
@@ -186,112 +150,28 @@ impl SimNet {
             listeners: BTreeMap::new(),
             links: BTreeMap::new(),
             hosts: BTreeMap::new(),
-            counts: NetCounts::default(),
+            counts: NetCounts { connects: 0, segments: 0, bytes: 0, held: 0, resets: 0 },
             trace,
             wakers: Vec::new(),
-        };
-        Self { state: Arc::new(Mutex::new(state)) }
-    }
-
-    pub(super) fn lock(&self) -> Locked<'_> {
-        Locked { guard: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)) }
-    }
-
-    /// What happened so far.
-    #[must_use]
-    pub fn counts(&self) -> NetCounts {
-        self.lock().counts
-    }
-
-    /// Streams that somebody holds, or that something is on its way in.
-    #[must_use]
-    pub fn streams(&self) -> usize {
-        self.lock().streams.len()
-    }
-
-    /// Sets how the way from one host to another is.
-    pub fn set_link(&self, from: u8, to: u8, link: Link) {
-        self.lock().links.insert((from, to), link);
-    }
-
-    /// Mends all links and makes the ordinary days good ones.
-    pub fn heal(&self) {
-        let mut state = self.lock();
-        state.links.clear();
-        state.profile.loss_permille = 0;
-        state.profile.tail_permille = 0;
-    }
-
-    /// Breaks all streams between two hosts, at both ends.
-    pub fn reset_between(&self, one: u8, other: u8) {
-        let mut state = self.lock();
-        let between: Vec<u64> = (state.streams.iter())
-            .filter(|(_, stream)| {
-                let hosts = stream.ends.map(|end| end.host);
-                hosts == [one, other] || hosts == [other, one]
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in between {
-            state.break_end(id, 0);
-            state.break_end(id, 1);
         }
     }
 
-    /// A host begins to run.
-    pub(crate) fn host_up(&self, host: u8) {
-        let mut state = self.lock();
-        let known = state.hosts.entry(host);
-        let known = known.or_insert(HostState { is_up: false, incarnation: 0, next_port: 20_000 });
-        known.is_up = true;
-        known.incarnation += 1;
+    /// When the next event is due, microseconds.
+    pub(super) fn next_micros(&self) -> Option<u64> {
+        self.events.peek().map(|Reverse(event)| event.at_micros)
     }
 
-    /// A host no longer runs. Its kernel tells the other ends, or nobody does (`silently`).
-    pub(crate) fn host_down(&self, host: u8, silently: bool) {
-        let mut state = self.lock();
-        if let Some(known) = state.hosts.get_mut(&host) {
-            known.is_up = false;
-        }
-        state.listeners.retain(|_, listener| listener.host != host);
-        let touched: Vec<(u64, usize)> = (state.streams.iter())
-            .flat_map(|(id, stream)| (0..2).map(move |end| (*id, end, stream.ends[end].host)))
-            .filter(|(_, _, of)| *of == host)
-            .map(|(id, end, _)| (id, end))
-            .collect();
-        for (id, end) in touched {
-            if let Some(stream) = state.streams.get_mut(&id) {
-                stream.ends[end].is_reset = true;
-                stream.ends[end].is_gone = true;
-            }
-            if !silently {
-                state.tell_reset(id, 1 - end);
-            }
-        }
-    }
-
-    /// When the next segment arrives, microseconds.
-    #[must_use]
-    pub fn next_micros(&self) -> Option<u64> {
-        self.lock().events.peek().map(|Reverse(event)| event.at_micros)
-    }
-
-    /// Lets everything arrive that is due, and promises that nothing sent from now on arrives
-    /// before `horizon_micros`.
-    pub(crate) fn deliver(&self, now_micros: u64, horizon_micros: u64) {
-        let mut state = self.lock();
-        state.horizon_micros = horizon_micros;
-        while let Some(Reverse(event)) = state.events.peek().copied() {
+    /// Lets everything happen that is due.
+    pub(super) fn arrive_until(&mut self, now_micros: u64) {
+        while let Some(Reverse(event)) = self.events.peek().copied() {
             if event.at_micros > now_micros {
                 break;
             }
-            state.events.pop();
-            state.arrive(now_micros, event);
+            self.events.pop();
+            self.arrive(now_micros, event);
         }
     }
-}
 
-impl State {
     pub(super) fn wake(&mut self, waker: Option<Waker>) {
         self.wakers.extend(waker);
     }
@@ -492,7 +372,7 @@ impl State {
         self.trace.note((now, Some(receiver.host)), "arrive", &numbers, || format!("stream {id}"));
     }
 
-    fn tell_reset(&mut self, id: u64, end: usize) {
+    pub(super) fn tell_reset(&mut self, id: u64, end: usize) {
         let now = self.horizon_micros;
         self.tell_reset_at(now, id, end);
     }
@@ -505,7 +385,7 @@ impl State {
     }
 
     /// An end learns that its stream is broken.
-    fn break_end(&mut self, id: u64, end: usize) {
+    pub(super) fn break_end(&mut self, id: u64, end: usize) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if stream.ends[end].is_reset {
             return;
