@@ -112,7 +112,7 @@ pub(crate) fn make(rng: &SeededRng, about: About<'_>, kind: Kind) -> Option<Told
                 Kind::Admit => "ADT^A01^ADT_A01",
                 Kind::Transfer => "ADT^A02^ADT_A02",
                 Kind::Discharge => "ADT^A03^ADT_A03",
-                _ => "ADT^A08^ADT_A01",
+                Kind::Update | Kind::Vitals | Kind::Critical => "ADT^A08^ADT_A01",
             };
             let stay = format!("V{patient}");
             let body = format!(
