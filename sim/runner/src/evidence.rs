@@ -181,7 +181,7 @@ fn evidence(left: &Left<'_>, durable: Durable) -> Evidence {
         samples: merged(&seen.samples),
         commits,
         commits_complete: is_complete && is_served,
-        faults: left.plan.faults.iter().map(|planned| fault(planned, &id)).collect(),
+        faults: left.plan.faults.iter().map(|planned| fault(planned, id)).collect(),
         healed_at: left.plan.times.heal_micros,
         ended_at: left.plan.times.end_micros,
         ended_wall: Timestamp::from_unix_micros(wall.unwrap_or(0)),
