@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actors_store::Store;
 use node_env::Disk;
-use node_env::fake::SeededRng;
 use node_store_embedded::{EmbeddedStore, Execution, Options};
 use schema_types::cluster::NodeId;
 use schema_types::error_code::ErrorCode;
@@ -18,6 +17,7 @@ use sim_checks::{
     NodeSample, Operation, OperationKind, Outcome, Reply, Seen, check_all, read_durable,
 };
 use sim_world::World;
+use sim_world::fake::SeededRng;
 use sim_world::fault::Planned;
 
 use crate::hospital::{CANARY, ReadSeen, SharedLedger};
@@ -150,7 +150,7 @@ fn durable(left: &Left<'_>) -> Result<Durable, String> {
     let disk = left.world.disk(host).ok_or_else(|| "no disk".to_owned())?;
     let environment = node_store_embedded::Environment {
         disk: Arc::new(disk) as Arc<dyn Disk>,
-        clock: Arc::new(node_env::fake::ManualClock::new(0)),
+        clock: Arc::new(sim_world::fake::ManualClock::new(0)),
         rng: Arc::new(SeededRng::new(left.plan.seed)),
         execution: Execution::Inline,
     };

@@ -14,9 +14,7 @@ use sim_world::trace::{Line, Trace};
 use sim_world::{Seed, World};
 
 use crate::evidence::{self, Left};
-use crate::hospital::{
-    Ledger, ReaderPlan, SenderPlan, SharedLedger, reader_program, sender_program,
-};
+use crate::hospital::{ClientPlan, Ledger, SharedLedger, reader_program, sender_program};
 use crate::interpose;
 use crate::setup::{
     NodeSettings, STORE_HOST, Seen, SharedSeen, Topology, node_program, store_program,
@@ -259,7 +257,7 @@ fn populate(
         let own = (0..plan.patients)
             .filter(|patient| patient % u64::from(plan.senders) == u64::from(client));
         let patients = own.map(|patient| 100 + patient).chain([99]).collect();
-        let plan = SenderPlan {
+        let plan = ClientPlan {
             client,
             nodes: nodes.clone(),
             patients,
@@ -272,7 +270,7 @@ fn populate(
     for reader in 0..plan.readers {
         let host = CLIENT_HOST + u8::try_from(plan.senders + reader).unwrap_or(0);
         let patients = (0..plan.patients).map(|patient| 100 + patient).chain([99]).collect();
-        let plan = ReaderPlan {
+        let plan = ClientPlan {
             client: plan.senders + reader,
             nodes: nodes.clone(),
             patients,

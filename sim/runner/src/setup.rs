@@ -84,7 +84,6 @@ pub(crate) struct Seen {
     pub(crate) ids: BTreeMap<u8, NodeId>,
     pub(crate) audit_keys: Vec<[u8; 32]>,
     pub(crate) ends: BTreeMap<String, u64>,
-    pub(crate) shards: u16,
 }
 
 pub(crate) type SharedSeen = Rc<RefCell<Seen>>;
@@ -272,17 +271,9 @@ async fn run_node(context: HostContext, settings: NodeSettings, seen: SharedSeen
 fn note_node(node: &Node, context: &HostContext, seen: &SharedSeen) {
     let key = node.gateway().runtime.audit_public_key();
     let mut seen = seen.borrow_mut();
-    seen.shards = node.gateway().runtime.shards().0;
     if !seen.audit_keys.contains(&key) {
         seen.audit_keys.push(key);
     }
-    let id = node.operations().and_then(|operations| {
-        let name = format!("n{}", context.host);
-        let nodes = operations.nodes();
-        let own = nodes.iter().rev().find(|shown| shown["node"] == name[..])?;
-        own["id"].as_u64()
-    });
-    seen.ids.insert(context.host, NodeId(id.unwrap_or_else(|| u64::from(context.host))));
 }
 
 async fn sample_for_ever(node: &Node, context: &HostContext, seen: &SharedSeen) {
@@ -290,27 +281,25 @@ async fn sample_for_ever(node: &Node, context: &HostContext, seen: &SharedSeen) 
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let sample = sample(node, context, seen).await;
+        let sampled = sample(node, context).await;
         let at = context.time.world_micros();
-        seen.borrow_mut().samples.push(ClusterSample { at, nodes: vec![sample] });
+        // Until the node knows of its own entry nobody can say which node it is.
+        let Some(sample) = sampled else { continue };
+        let mut seen = seen.borrow_mut();
+        seen.ids.insert(context.host, sample.node);
+        seen.samples.push(ClusterSample { at, nodes: vec![sample] });
     }
 }
 
-async fn sample(node: &Node, context: &HostContext, seen: &SharedSeen) -> NodeSample {
-    let id = seen.borrow().ids.get(&context.host).copied();
-    let id = id.unwrap_or_else(|| NodeId(u64::from(context.host)));
-    let mut taken = NodeSample {
-        node: id,
-        incarnation: context.incarnation,
-        owned: BTreeMap::new(),
-        view: BTreeMap::new(),
-        raft: None,
-        gauges: Vec::new(),
+async fn sample(node: &Node, context: &HostContext) -> Option<NodeSample> {
+    let Some(operations) = node.operations() else {
+        return Some(unseen(NodeId(u64::from(context.host)), context));
     };
-    let Some(operations) = node.operations() else { return taken };
     let names: BTreeMap<String, u64> = (operations.nodes().iter())
         .filter_map(|shown| Some((shown["node"].as_str()?.to_owned(), shown["id"].as_u64()?)))
         .collect();
+    let own = *names.get(&format!("n{}", context.host))?;
+    let mut taken = unseen(NodeId(own), context);
     for shown in operations.shards() {
         let Some(shard) = shown["shard"].as_u64().and_then(|shard| u16::try_from(shard).ok())
         else {
@@ -326,7 +315,19 @@ async fn sample(node: &Node, context: &HostContext, seen: &SharedSeen) -> NodeSa
         taken.owned.insert(shard, epoch);
     }
     taken.raft = raft(&operations.control().await["raft"]);
-    taken
+    Some(taken)
+}
+
+/// A node of which nothing is known yet.
+const fn unseen(node: NodeId, context: &HostContext) -> NodeSample {
+    NodeSample {
+        node,
+        incarnation: context.incarnation,
+        owned: BTreeMap::new(),
+        view: BTreeMap::new(),
+        raft: None,
+        gauges: Vec::new(),
+    }
 }
 
 fn raft(shown: &Value) -> Option<RaftSample> {

@@ -10,6 +10,8 @@ pub mod time;
 pub mod trace;
 mod world;
 
+pub use node_env::fake;
+
 pub use host::{HostContext, Program};
 pub use seed::Seed;
 pub use world::{STEP_MICROS, World};

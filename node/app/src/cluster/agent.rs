@@ -81,7 +81,12 @@ impl Agent {
             tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
-                _ = applied.changed() => {}
+                changed = applied.changed() => {
+                    if changed.is_err() {
+                        // The control plane has stopped: the process ends, and no plan comes.
+                        return;
+                    }
+                }
                 () = self.ended.notified() => {}
                 () = look => {}
             }

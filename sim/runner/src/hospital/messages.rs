@@ -1,11 +1,11 @@
 //! Messages of a hospital, made from random numbers, and what they mean.
 
-use node_env::fake::SeededRng;
 use schema_hl7::typed::Adt;
 use schema_hl7::{DecodeContext, Message, Payload, decode};
 use schema_types::ids::{EntityId, EntityKind, MessageDigest, TenantId};
 use schema_types::time::Timestamp;
 use sim_checks::{Observed, OperationKind};
+use sim_world::fake::SeededRng;
 use sim_world::time::WORLD_BEGINS_UNIX_MICROS;
 
 use super::CANARY;

@@ -2,7 +2,6 @@
 //! record is found.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -10,24 +9,13 @@ use node_env::Clock;
 use serde_json::Value;
 use sim_world::HostContext;
 
-use super::{ReadSeen, SharedLedger};
+use super::{ClientPlan, ReadSeen, SharedLedger};
 use crate::lines::{HttpAsk, http};
 use crate::setup::http_address;
 
-/// What a reader does.
-#[derive(Debug, Clone)]
-pub(crate) struct ReaderPlan {
-    pub(crate) client: u32,
-    pub(crate) nodes: Vec<u8>,
-    pub(crate) patients: Vec<u64>,
-    pub(crate) pause_ms: u64,
-    pub(crate) begins_micros: u64,
-    pub(crate) ends_micros: u64,
-}
-
 /// The host of a reader.
 pub(crate) fn reader_program(
-    plan: ReaderPlan,
+    plan: ClientPlan,
     ledger: SharedLedger,
 ) -> impl Fn(HostContext) -> LocalBoxFuture<'static, ()> {
     move |context| {
@@ -40,9 +28,9 @@ pub(crate) fn reader_program(
     }
 }
 
-async fn read_until_over(plan: &ReaderPlan, ledger: &SharedLedger, context: &HostContext) {
+async fn read_until_over(plan: &ClientPlan, ledger: &SharedLedger, context: &HostContext) {
     let now = || context.time.monotonic_micros();
-    tokio::time::sleep(Duration::from_micros(plan.begins_micros.saturating_sub(now()))).await;
+    plan.wait_for_begin(context).await;
     let mut number = 0_usize;
     while now() < plan.ends_micros {
         let pick = context.rng.below(plan.patients.len() as u64);
@@ -62,8 +50,7 @@ async fn read_until_over(plan: &ReaderPlan, ledger: &SharedLedger, context: &Hos
             newest: answer.map(|answer| newest(&answer.body)).unwrap_or_default(),
         });
         number += 1;
-        let pause = plan.pause_ms / 2 + context.rng.below(plan.pause_ms + 1);
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        plan.pause(context).await;
     }
 }
 

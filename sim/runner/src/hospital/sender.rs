@@ -7,14 +7,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use node_env::Clock;
-use node_env::fake::SeededRng;
 use schema_types::error_code::ErrorCode;
 use schema_types::ids::{CommandId, SourceId};
 use sim_checks::{ClientId, Operation, Outcome, Reply};
 use sim_world::HostContext;
+use sim_world::fake::SeededRng;
 
 use super::messages::{About, Kind, Told, make};
-use super::{Ledger, SharedLedger};
+use super::{ClientPlan, Ledger, SharedLedger};
 use crate::lines::{Acknowledgement, MllpLine};
 use crate::setup::mllp_address;
 
@@ -23,24 +23,9 @@ const BACKOFF_MS: u64 = 150;
 /// Attempts after which a sender gives a message up.
 const ATTEMPTS_MAX: usize = 60;
 
-/// What a sending system does.
-#[derive(Debug, Clone)]
-pub(crate) struct SenderPlan {
-    pub(crate) client: u32,
-    pub(crate) nodes: Vec<u8>,
-    /// Patients that it reports on; the first of them most often.
-    pub(crate) patients: Vec<u64>,
-    /// Milliseconds between messages, on average.
-    pub(crate) pause_ms: u64,
-    /// Begins at this time of the world, microseconds.
-    pub(crate) begins_micros: u64,
-    /// Sends nothing new after this time, microseconds.
-    pub(crate) ends_micros: u64,
-}
-
 /// The host of a sending system.
 pub(crate) fn sender_program(
-    plan: SenderPlan,
+    plan: ClientPlan,
     ledger: SharedLedger,
 ) -> impl Fn(HostContext) -> LocalBoxFuture<'static, ()> {
     move |context| {
@@ -60,7 +45,7 @@ pub(crate) fn sender_program(
 
 struct Sender {
     system: String,
-    plan: SenderPlan,
+    plan: ClientPlan,
     ledger: SharedLedger,
     context: HostContext,
 }
@@ -82,8 +67,7 @@ impl Sender {
     }
 
     async fn work(&self) {
-        let until_begin = self.plan.begins_micros.saturating_sub(self.now());
-        tokio::time::sleep(Duration::from_micros(until_begin)).await;
+        self.plan.wait_for_begin(&self.context).await;
         let first = usize::try_from(self.plan.client).unwrap_or(0);
         let mut route = Route { line: None, turn: first };
         let mut number = 0;
@@ -96,8 +80,7 @@ impl Sender {
                 self.deliver(&mut route, &told, number).await;
             }
             number += 1;
-            let pause = self.plan.pause_ms / 2 + self.rng().below(self.plan.pause_ms + 1);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+            self.plan.pause(&self.context).await;
         }
     }
 

@@ -66,7 +66,7 @@ impl Network for HostNetwork {
             let to = parse(address)?;
             let id = self.net.lock().open(self.now(), self.host, [127, 0, 0, self.host], to);
             let half = Half { network: self.clone(), id, end: 0 };
-            let stream = SimStream { half: Arc::new(half) };
+            let stream = SimStream { half: Arc::new(half), writes: true };
             std::future::poll_fn(|context| stream.half.poll_opened(context)).await?;
             Ok(Box::new(stream) as BoxedStream)
         })
@@ -94,7 +94,9 @@ impl Listener for SimListener {
                 return Poll::Pending;
             };
             let half = Half { network: self.network.clone(), id, end: 1 };
-            Poll::Ready(Ok(Box::new(SimStream { half: Arc::new(half) }) as BoxedStream))
+            Poll::Ready(Ok(
+                Box::new(SimStream { half: Arc::new(half), writes: true }) as BoxedStream
+            ))
         }))
     }
 }
@@ -208,8 +210,18 @@ impl Drop for Half {
     }
 }
 
+/// A stream, or a half of one: only what may write sends the end when it is dropped.
 struct SimStream {
     half: Arc<Half>,
+    writes: bool,
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        if self.writes {
+            self.half.close();
+        }
+    }
 }
 
 impl Stream for SimStream {
@@ -220,8 +232,9 @@ impl Stream for SimStream {
         Ok(stream.ends[1 - self.half.end].address)
     }
 
-    fn split(self: Box<Self>) -> (BoxedReader, BoxedWriter) {
-        let writer = SimWriter { half: Arc::clone(&self.half) };
+    fn split(mut self: Box<Self>) -> (BoxedReader, BoxedWriter) {
+        let writer = Self { half: Arc::clone(&self.half), writes: true };
+        self.writes = false;
         (self, Box::new(writer))
     }
 
@@ -262,35 +275,5 @@ impl AsyncWrite for SimStream {
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.half.close();
         Poll::Ready(Ok(()))
-    }
-}
-
-/// The writing half: dropping it sends the end of the stream.
-struct SimWriter {
-    half: Arc<Half>,
-}
-
-impl AsyncWrite for SimWriter {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.half.poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.half.close();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for SimWriter {
-    fn drop(&mut self) {
-        self.half.close();
     }
 }
