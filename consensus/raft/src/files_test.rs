@@ -1,5 +1,6 @@
 //! Each small file through crashes, rot and loss.
 
+use node_env::DiskOperation;
 use node_env::fake::{FakeDisk, SeededRng};
 
 use super::*;
@@ -98,4 +99,23 @@ fn a_note_comes_back_without_a_sync_and_rot_only_makes_it_older() {
     assert_eq!(read(&disk).committed, Some(position(3)));
     disk.flip_bit(&Path::new(DIRECTORY).join(NOTE_FILE), 4_096 + 20, 0);
     assert_eq!(read(&disk).committed, Some(position(2)));
+}
+
+#[test]
+fn a_vote_that_a_restart_shows_after_a_failed_sync_is_durable_again() {
+    for seed in 0..100 {
+        let disk = FakeDisk::new(seed);
+        disk.create_dir(Path::new(DIRECTORY)).unwrap();
+        VoteFile::create(&disk, Path::new(DIRECTORY)).unwrap();
+        disk.sync_dir(Path::new(DIRECTORY)).unwrap();
+        let (mut file, _) = VoteFile::open(&disk, Path::new(DIRECTORY)).unwrap();
+        disk.inject(DiskOperation::SyncData, 0, node_env::fake::Fault::Io);
+        file.write(ballot(8)).unwrap_err();
+        disk.halt();
+        disk.restart_process();
+        let shown = open_vote(&disk).unwrap();
+        disk.cut_power();
+        disk.restart();
+        assert_eq!(open_vote(&disk), Ok(shown), "seed {seed}");
+    }
 }

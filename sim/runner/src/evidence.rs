@@ -201,7 +201,6 @@ fn evidence(left: &Left<'_>, durable: Durable) -> Evidence {
         texts: vec![CollectedText { origin: "log".to_owned(), text: logged() }],
         canaries: vec![Phi::new(CANARY.to_owned())],
         bounds: Bounds {
-            placement_micros: 14 * SECOND,
             rest_micros: 8 * SECOND,
             service_micros: 12 * SECOND,
             ..Bounds::default()

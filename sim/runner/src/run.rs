@@ -71,7 +71,8 @@ impl Plan {
             faults_micros: work + SECOND,
             heal_micros: heal,
             last_micros: heal + 6 * SECOND,
-            end_micros: heal + if is_alone { 12 } else { 26 } * SECOND,
+            // The checkers give placement and outboxes half a minute, and look on for a while.
+            end_micros: heal + 40 * SECOND,
         };
         let mut hosts = topology.nodes();
         let mut peers = hosts.clone();

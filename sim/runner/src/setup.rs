@@ -37,6 +37,8 @@ const STORE_PORT: u16 = 7400;
 const SAMPLE_MS: u64 = 500;
 /// The same in microseconds.
 pub(crate) const SAMPLE_MICROS: u64 = SAMPLE_MS * 1_000;
+/// What each part of an orderly end is given: a supervisor has little patience.
+const STOP_MS_MAX: u64 = 3_000;
 /// Time between two tries to start a node that others keep from starting.
 const START_AGAIN_MS: u64 = 300;
 
@@ -221,6 +223,7 @@ fn config(context: &HostContext, settings: &NodeSettings) -> NodeConfig {
     config.runtime.idle_seconds_max = settings.idle_seconds_max;
     config.runtime.snapshot_interval_events = settings.snapshot_interval_events;
     config.segment_bytes = 256 * 1024;
+    config.grace_ms = STOP_MS_MAX;
     let Topology::Served { nodes } = settings.topology else { return config };
     let membership = if context.host == 1 {
         Membership::Form
@@ -232,6 +235,7 @@ fn config(context: &HostContext, settings: &NodeSettings) -> NodeConfig {
     let at = |port| SocketAddr::from(([127, 0, 0, context.host], port));
     let mut cluster = ClusterConfig::new(membership, at(PEER_PORT), at(RAFT_PORT));
     cluster.timeouts = Timeouts::default();
+    cluster.drain_ms = STOP_MS_MAX;
     config.cluster = Some(cluster);
     let port = STORE_PORT + u16::from(context.host);
     config.store = StoreConfig::Remote { address: address(STORE_HOST, port) };

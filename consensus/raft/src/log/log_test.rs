@@ -217,3 +217,26 @@ fn after_a_failed_sync_nothing_is_written_any_more() {
     assert!(log.truncate(2).is_err());
     assert_eq!(disk.operations(), operations, "no second try");
 }
+
+/// After a failed sync the system's cache may show what the disk never got, and a further sync
+/// may succeed without doing anything.
+#[test]
+fn what_a_restart_finds_after_a_failed_sync_is_durable_again() {
+    for seed in 0..100 {
+        let disk = five(seed);
+        let mut log = open(&disk).unwrap();
+        disk.inject(DiskOperation::SyncData, 0, node_env::fake::Fault::Io);
+        log.append(&[record(1, 5, 100)]).unwrap_err();
+        disk.halt();
+        drop(log);
+        disk.restart_process();
+        let mut log = open(&disk).unwrap();
+        let next = log.last().unwrap().index + 1;
+        log.append(&[record(2, next, 100)]).unwrap();
+        let all = contents(&log);
+        disk.cut_power();
+        drop(log);
+        disk.restart();
+        assert_eq!(contents(&open(&disk).unwrap()), all, "seed {seed}");
+    }
+}
