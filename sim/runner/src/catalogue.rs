@@ -54,9 +54,28 @@ pub(crate) fn all() -> anyhow::Result<Vec<Mutation>> {
     Ok(all)
 }
 
+/// The bugs of these names, or all of them.
+///
+/// # Errors
+/// When a name is not in the catalogue: a bug that nobody planted is found by nobody.
+pub(crate) fn named(ids: &[String]) -> anyhow::Result<Vec<Mutation>> {
+    let all = all()?;
+    if let Some(unknown) = ids.iter().find(|id| all.iter().all(|one| one.id != **id)) {
+        anyhow::bail!("the catalogue has no bug named {unknown}");
+    }
+    Ok(all.into_iter().filter(|one| ids.is_empty() || ids.contains(&one.id)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_not_there_is_an_error() {
+        let named = |id: &str| named(&[id.to_owned()]);
+        assert_eq!(named("fence-not-compared").unwrap().len(), 1);
+        assert!(named("no-such-bug").is_err());
+    }
 
     #[test]
     fn the_catalogue_is_large_and_a_third_of_it_is_held_out() {

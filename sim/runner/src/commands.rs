@@ -67,8 +67,14 @@ fn show_violations(report: &Report) {
     }
 }
 
+fn check_name(mutation: Option<&str>) -> Result<()> {
+    let ids: Vec<String> = mutation.into_iter().map(str::to_owned).collect();
+    catalogue::named(&ids).map(drop)
+}
+
 /// One seed.
 pub(crate) fn run(seed: u64, mutation: Option<&str>) -> Result<bool> {
+    check_name(mutation)?;
     let plan = Plan::draw(seed);
     let report = runs::run(&plan, mutation)?;
     println!("{}", line(&report));
@@ -213,6 +219,7 @@ pub(crate) fn reproduce(
     mutation: Option<&str>,
     shown: Shown,
 ) -> Result<bool> {
+    check_name(mutation)?;
     let plan = match file {
         None => Plan::draw(seed),
         Some(file) => read_plan(&file)?,
@@ -262,9 +269,7 @@ pub(crate) fn mutate(
     seeds: Range<u64>,
     (jobs, percent_min): (usize, u64),
 ) -> Result<bool> {
-    let wanted = catalogue::all()?;
-    let wanted: Vec<_> =
-        wanted.into_iter().filter(|one| ids.is_empty() || ids.contains(&one.id)).collect();
+    let wanted = catalogue::named(ids)?;
     let mut found = Vec::new();
     let mut held_out = (0_u64, 0_u64);
     for mutation in &wanted {

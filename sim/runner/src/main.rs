@@ -40,7 +40,7 @@ enum Command {
     /// Many seeds; fails when one fails or when a class of faults or a mark was never seen.
     Sweep {
         /// How many.
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
         seeds: u64,
         /// The first.
         #[arg(long, default_value_t = 1)]
@@ -55,7 +55,7 @@ enum Command {
     /// Each seed twice, in different processes: their traces must be the same.
     Meta {
         /// How many.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
         seeds: u64,
         /// The first.
         #[arg(long, default_value_t = 1)]
@@ -88,7 +88,7 @@ enum Command {
         #[arg(long)]
         id: Vec<String>,
         /// Seeds that a bug is given.
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
         seeds: u64,
         /// The first.
         #[arg(long, default_value_t = 1)]

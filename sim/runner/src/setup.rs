@@ -257,7 +257,7 @@ async fn run_node(context: HostContext, settings: NodeSettings, seen: SharedSeen
             return;
         }
     };
-    note_node(&node, &context, &seen);
+    note_node(&node, &seen);
     let mut stopping = context.stopping.clone();
     let asked = tokio::select! {
         _ = stopping.wait_for(|stop| *stop) => true,
@@ -272,7 +272,7 @@ async fn run_node(context: HostContext, settings: NodeSettings, seen: SharedSeen
     }
 }
 
-fn note_node(node: &Node, context: &HostContext, seen: &SharedSeen) {
+fn note_node(node: &Node, seen: &SharedSeen) {
     let key = node.gateway().runtime.audit_public_key();
     let mut seen = seen.borrow_mut();
     if !seen.audit_keys.contains(&key) {
