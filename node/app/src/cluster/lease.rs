@@ -5,6 +5,7 @@
 use actors_store::tuple::{TupleReader, TupleWriter};
 use actors_store::{CommitError, KeyRange, ReadError, Snapshot, Store, Transaction, keys};
 use bytes::Bytes;
+use consensus_control::Life;
 use consensus_control::command::LeaseObservation;
 use schema_types::cluster::NodeId;
 use std::collections::BTreeMap;
@@ -95,6 +96,18 @@ pub(crate) async fn renew(
     raise(store, node, next).await
 }
 
+/// The nodes whose leases `own` looks at: all that may be found gone or back. Its own lease counts
+/// only once others have called it over: a node that leads must be able to tell that it came back
+/// itself, since nobody else proposes it (LIVE-1).
+pub(crate) fn watched(lives: impl Iterator<Item = (NodeId, Life)>, own: NodeId) -> Vec<NodeId> {
+    let counts = |(node, life): &(NodeId, Life)| match life {
+        Life::Up => *node != own,
+        Life::Down => true,
+        Life::Joining | Life::Stopped | Life::Left => false,
+    };
+    lives.filter(counts).map(|(node, _)| node).collect()
+}
+
 /// One node's lease as an observer saw it.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -174,6 +187,17 @@ mod tests {
         let late = renew(&store, node, first.incarnation).await;
         assert_eq!(late, Err(Unrenewed::Overtaken));
         assert_eq!(renew(&store, node, second.incarnation).await.unwrap().counter, 4);
+    }
+
+    #[test]
+    fn a_node_looks_at_its_own_lease_only_after_others_called_it_over() {
+        let (own, other) = (NodeId(1), NodeId(2));
+        let seen =
+            |own_life, other_life| watched([(own, own_life), (other, other_life)].into_iter(), own);
+        assert_eq!(seen(Life::Up, Life::Up), [other]);
+        assert_eq!(seen(Life::Down, Life::Up), [own, other]);
+        assert_eq!(seen(Life::Up, Life::Down), [other]);
+        assert_eq!(seen(Life::Stopped, Life::Left), []);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use actors_audit::SignedTreeHead;
 use actors_runtime::{Runtime, stored_shards};
 use actors_store::Store;
 use consensus_control::command::{Formation, NodeStart};
-use consensus_control::{Command, Drain, Life, NodeSpec};
+use consensus_control::{Command, Drain, NodeSpec};
 use consensus_raft::{ControlPlane, MembershipError, Options, StopReason};
 use node_ingest::http::NodeStatus;
 use node_ingest::operations::ClusterOperations;
@@ -469,17 +469,15 @@ async fn renew(shared: &Shared, incarnation: u64) {
 }
 
 impl Shared {
-    /// Looks at the leases of the others, and says whether this node is ready.
+    /// Looks at the leases that count, and says whether this node is ready.
     async fn look(&self) {
-        let (others, own) = self.control.read(|state| {
-            let others = state.nodes().iter().filter(|(id, node)| {
-                **id != self.node && matches!(node.life, Life::Up | Life::Down)
-            });
-            let others: Vec<NodeId> = others.map(|(id, _)| *id).collect();
-            (others, state.nodes().get(&self.node).map(consensus_control::Node::state))
+        let (watched, own) = self.control.read(|state| {
+            let lives = state.nodes().iter().map(|(id, node)| (*id, node.life));
+            let own = state.nodes().get(&self.node).map(consensus_control::Node::state);
+            (lease::watched(lives, self.node), own)
         });
         let seen = (self.control.monotonic_ms(), self.renewals.load(Ordering::Relaxed));
-        if let Err(error) = self.observer.look(&self.store, &others, seen).await {
+        if let Err(error) = self.observer.look(&self.store, &watched, seen).await {
             tracing::debug!(%error, "leases could not be read");
         }
         use consensus_control::NodeState;

@@ -65,7 +65,11 @@ fn check_sample(judge: &mut Judge, evidence: &Evidence, sample: &ClusterSample) 
     let most = held.values().max().copied().unwrap_or(0);
     let least = held.values().min().copied().unwrap_or(0);
     if most - least > evidence.bounds.spread_max {
-        judge.violate(INVARIANT, at, format!("a node owns {most} shards, another one {least}"));
+        let held: Vec<String> =
+            held.iter().map(|(node, count)| format!("{node}: {count}")).collect();
+        let detail =
+            format!("a node owns {most} shards, another one {least} ({})", held.join(", "));
+        judge.violate(INVARIANT, at, detail);
     }
 }
 
