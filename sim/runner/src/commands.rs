@@ -13,7 +13,7 @@ use sim_world::fault::CLASSES;
 use crate::catalogue;
 use crate::html;
 use crate::interpose::Child;
-use crate::run::{Plan, Report, live};
+use crate::run::{Plan, Report, begin, live};
 use crate::shrink::shrink;
 use crate::{evidence, sweep as runs};
 
@@ -225,6 +225,7 @@ pub(crate) fn reproduce(
         Some(file) => read_plan(&file)?,
     };
     let body = || {
+        begin(&plan);
         if let Some(id) = mutation {
             drop(node_env::mutation::select(id));
         }

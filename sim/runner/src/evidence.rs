@@ -19,6 +19,7 @@ use sim_checks::{
 use sim_world::World;
 use sim_world::fake::SeededRng;
 use sim_world::fault::Planned;
+use tracing_subscriber::EnvFilter;
 
 use crate::hospital::{CANARY, ReadSeen, SharedLedger};
 use crate::run::{Broken, Plan};
@@ -75,13 +76,16 @@ impl std::io::Write for LogSink {
     }
 }
 
-/// Takes the log lines of this process, all of them or warnings and worse.
+/// Targets whose lines say nothing about the node: they would fill the log before a run is over.
+const NOISY: &str = "debug,openraft=info,ractor=info,ractor_cluster=info,node_store_remote=info";
+
+/// Takes the log lines of this process, those of the node in full or warnings and worse of all.
 pub(crate) fn take_logs(all: bool) {
-    let level = if all { tracing::Level::DEBUG } else { tracing::Level::WARN };
+    let filter = EnvFilter::new(if all { NOISY } else { "warn" });
     let subscriber = tracing_subscriber::fmt()
         .without_time()
         .with_ansi(false)
-        .with_max_level(level)
+        .with_env_filter(filter)
         .with_writer(|| LogSink)
         .finish();
     // Another one was set before only in a test.

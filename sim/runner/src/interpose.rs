@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "functions of the C library are defined and called here")]
 #![expect(unreachable_pub, reason = "the linker reaches them")]
 
+use std::collections::hash_map::RandomState;
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 use std::io::Read;
 use std::os::fd::FromRawFd;
@@ -20,10 +21,16 @@ static ENTROPY: AtomicU64 = AtomicU64::new(0);
 static NOW_MICROS: AtomicU64 = AtomicU64::new(0);
 static ENTROPY_CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// From now on this process is a simulated world with this seed.
+/// From now on this process is a simulated world with this seed. Must come before the first hash
+/// map of the process: std asks for the keys of all maps of a thread once, so later it would be
+/// the kernel's entropy that orders them.
 pub(crate) fn begin(seed: u64) {
     ENTROPY.store(seed, Ordering::SeqCst);
     IS_SIMULATED.store(true, Ordering::SeqCst);
+    drop(RandomState::new());
+    if entropy_calls() == 0 {
+        alarm("the keys of hash maps");
+    }
 }
 
 /// What clocks answer from now on.

@@ -186,9 +186,13 @@ impl Report {
     }
 }
 
-/// Lives through a plan in this process, which must be one of its own.
-pub(crate) fn live(plan: &Plan, keeps_lines: bool) -> (Report, Vec<Line>) {
+/// Makes this process, which must be one of its own, the world of a plan.
+pub(crate) fn begin(plan: &Plan) {
     interpose::begin(Seed(plan.seed).number("entropy"));
+}
+
+/// Lives through a plan in a process that [`begin`] made its world.
+pub(crate) fn live(plan: &Plan, keeps_lines: bool) -> (Report, Vec<Line>) {
     let begun = interpose::cpu_micros();
     let trace = Arc::new(Trace::new(keeps_lines));
     let seen: SharedSeen = Rc::new(RefCell::new(Seen::default()));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::evidence;
 use crate::interpose::Child;
-use crate::run::{Plan, Report, live};
+use crate::run::{Plan, Report, begin, live};
 
 /// Processor time that one run may take, seconds.
 const RUN_CPU_SECONDS_MAX: u64 = 60;
@@ -12,6 +12,7 @@ const RUN_CPU_SECONDS_MAX: u64 = 60;
 /// Starts a run in a process of its own. `mutation` is the planted bug that it has.
 pub(crate) fn start(plan: &Plan, mutation: Option<&str>) -> std::io::Result<Child> {
     Child::start(RUN_CPU_SECONDS_MAX, || {
+        begin(plan);
         if let Some(id) = mutation {
             // Nothing was selected in this process before.
             drop(node_env::mutation::select(id));
