@@ -425,6 +425,10 @@ fn settle_failed(parts: &CommitterParts, units: Vec<Unit>, failure: &CommitFailu
     if let CommitFailure::Store(error) = failure {
         parts.metrics.batches_failed.add(1);
         report(parts, error);
+        if let CommitError::UnknownResult { .. } = error {
+            // It may have come through, and nobody was offered its messages.
+            parts.outbox.sweep();
+        }
     }
     for unit in units {
         if let Some((residency, generation)) = &unit.origin {

@@ -25,6 +25,9 @@ use tokio::sync::mpsc;
 const RETRY_MS: u64 = 100;
 /// How often the store is searched for messages that found no room in a lane.
 const SWEEP_MS: u64 = 500;
+/// Turns after which the store is searched whether anybody asked for it or not: a commit whose
+/// result was unknown may come through after every search that followed it (LIVE-1).
+const TURNS_UNTIL_SWEEP: u32 = 10;
 /// Messages in memory up to which the store is searched: a search offers those again.
 const QUEUED_FOR_SWEEP_MAX: usize = OUTBOX_LANES * OUTBOX_LANE_MAX / 8;
 /// Messages in memory at which a search ends: there is hardly room for more.
@@ -85,10 +88,15 @@ pub(crate) fn start(node: &Arc<NodeInner>, lanes: OutboxLanes) {
     tokio::spawn(async move {
         // What an earlier run of the node left undelivered comes first.
         sweep(&node).await;
+        let mut turns = 0;
         while node.wait_ms(SWEEP_MS).await {
-            if node.outbox.queued() <= QUEUED_FOR_SWEEP_MAX
-                && node.outbox.overflowed.swap(false, Ordering::AcqRel)
-            {
+            turns += 1;
+            if node.outbox.queued() > QUEUED_FOR_SWEEP_MAX {
+                continue;
+            }
+            let is_asked = node.outbox.overflowed.swap(false, Ordering::AcqRel);
+            if is_asked || turns >= TURNS_UNTIL_SWEEP {
+                turns = 0;
                 sweep(&node).await;
             }
         }
@@ -115,15 +123,18 @@ async fn run_lane(node: Arc<NodeInner>, mut lane: mpsc::Receiver<OutboxSend>) {
 /// Offers stored messages again, as many as there is room for. Duplicates are harmless: the row is
 /// gone after the first.
 pub(crate) async fn sweep(node: &Arc<NodeInner>) {
-    let Ok(snapshot) = node.store.begin().await else { return };
+    let Ok(snapshot) = node.store.begin().await else {
+        node.outbox.sweep();
+        return;
+    };
     let mut query = Some(RangeQuery::forward(keys::family_range(Family::Outbox), PAGE_ITEMS_MAX));
     while let Some(current) = query {
         if node.outbox.queued() > QUEUED_IN_SWEEP_MAX {
-            node.outbox.overflowed.store(true, Ordering::Release);
+            node.outbox.sweep();
             return;
         }
         let Ok(page) = snapshot.range(current.clone()).await else {
-            node.outbox.overflowed.store(true, Ordering::Release);
+            node.outbox.sweep();
             return;
         };
         for (key, value) in &page.items {

@@ -4,13 +4,13 @@
 use super::cluster::{
     COMMIT, Call, Cluster, PREPARE, SETTLE, Way, observe, once, prepare, shard_of, total,
 };
-use super::world::{envelope, potassium, submit};
+use super::world::{admit, envelope, patient, potassium, submit, until};
 use crate::limits::GROUP_HOLD_MS_MAX;
 use crate::{Outcome, SubmitError, load};
 use actors_patient::Patient;
-use actors_store::{CommitError, CommitFuture, CommitRequest, Mutation, Store, keys};
+use actors_store::{CommitError, CommitFuture, CommitRequest, Mutation, RangeQuery, Store, keys};
 use schema_types::ids::EntityId;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -394,4 +394,31 @@ async fn a_node_that_shuts_down_takes_part_to_the_end() {
     let command = envelope(patients[0].clone(), "h", owner.now(), potassium(40, 2));
     let refused = owner.group().prepare::<Patient>(command, once()).await;
     assert!(matches!(refused.err(), Some(SubmitError::ShuttingDown)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_commit_of_unknown_result_are_delivered_live_1() {
+    for late_ms in [0, 4_000] {
+        let cluster = Cluster::new(1, &[0]).await;
+        let node = &cluster.nodes[0];
+        // Shards that were opened had their outbox searched by now.
+        sleep(Duration::from_secs(2)).await;
+        let sent: Arc<Mutex<Option<CommitRequest>>> = Arc::default();
+        let lost = Arc::clone(&sent);
+        cluster.stores[0].hook(move |request| {
+            lost.lock().unwrap().get_or_insert(request.clone());
+            let reason = "the answer was lost".to_owned();
+            Some(Box::pin(async { Err(CommitError::UnknownResult { reason }) }) as CommitFuture)
+        });
+        submit(node, &patient("p1"), "m", admit("W1", "m")).await.unwrap_err();
+        sleep(Duration::from_millis(late_ms)).await;
+        // It comes through after all, and nobody asks again.
+        let sent = sent.lock().unwrap().take().unwrap();
+        cluster.world.store.commit(sent).await.unwrap();
+        cluster.stores[0].hook(|_| None);
+        until(async || node.metrics().outbox_delivered.get() == 1).await;
+        let rows = RangeQuery::forward(keys::family_range(keys::Family::Outbox), 10);
+        let left = node.snapshot().await.unwrap().range(rows).await.unwrap();
+        assert!(left.items.is_empty());
+    }
 }
