@@ -1,14 +1,14 @@
 //! The newest snapshot as one file under one checksum, replaced as a whole.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use node_env::{Disk, DiskError};
 
 use crate::codec;
 use crate::error::StartError;
 use crate::files::{damaged, read_file, replace_file};
-use crate::records::SnapshotRecord;
+use crate::records::{Position, SnapshotRecord};
 
 pub(crate) const SNAPSHOT_FILE: &str = "snapshot";
 const MAGIC: u32 = u32::from_le_bytes(*b"MRSN");
@@ -27,15 +27,29 @@ pub(crate) struct Stored {
 pub(crate) struct SnapshotFile {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
+    /// How far the stored one reaches. Clones share it.
+    newest: Arc<Mutex<Option<Position>>>,
 }
 
 impl SnapshotFile {
     pub(crate) fn new(disk: Arc<dyn Disk>, directory: &Path) -> Self {
-        Self { disk, directory: directory.to_path_buf() }
+        Self { disk, directory: directory.to_path_buf(), newest: Arc::default() }
     }
 
-    /// Replaces the snapshot; the old one stays until the new one is durable.
+    /// Replaces the snapshot; the old one stays until the new one is durable. One that reaches
+    /// less far than what is stored is left out: the log behind the newer one may be purged. That
+    /// happens when a snapshot of the leader is taken in while one of our own is being made.
     pub(crate) fn write(&self, stored: &Stored) -> Result<(), DiskError> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if stored.record.last < *newest {
+            return Ok(());
+        }
+        self.replace(stored)?;
+        *newest = stored.record.last;
+        Ok(())
+    }
+
+    fn replace(&self, stored: &Stored) -> Result<(), DiskError> {
         let record = codec::encode(&stored.record).unwrap_or_default();
         let record_length = u32::try_from(record.len()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(HEADER_BYTES + record.len() + stored.data.len());
@@ -56,9 +70,11 @@ impl SnapshotFile {
         else {
             return Ok(None);
         };
-        let parsed = parse(&bytes);
         let what = "the snapshot does not match its checksum";
-        parsed.map(Some).ok_or_else(|| damaged(SNAPSHOT_FILE, what))
+        let stored = parse(&bytes).ok_or_else(|| damaged(SNAPSHOT_FILE, what))?;
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = (*newest).max(stored.record.last);
+        Ok(Some(stored))
     }
 }
 
@@ -79,7 +95,6 @@ mod tests {
     use node_env::fake::FakeDisk;
 
     use super::*;
-    use crate::records::Position;
 
     fn stored(index: u64) -> Stored {
         let last = Some(Position { term: 1, leader: 2, index });
@@ -104,6 +119,23 @@ mod tests {
                 assert!(found == stored(1) || found == stored(2), "cut {cut} seed {seed}");
             }
         }
+    }
+
+    #[test]
+    fn an_older_snapshot_does_not_replace_a_newer_one() {
+        let disk = FakeDisk::new(1);
+        let directory = Path::new("/raft");
+        disk.create_dir(directory).unwrap();
+        let file = SnapshotFile::new(Arc::new(disk.clone()), directory);
+        file.clone().write(&stored(2)).unwrap();
+        file.write(&stored(1)).unwrap();
+        assert_eq!(file.read().unwrap(), Some(stored(2)));
+        let reopened = SnapshotFile::new(Arc::new(disk), directory);
+        assert_eq!(reopened.read().unwrap(), Some(stored(2)));
+        reopened.write(&stored(1)).unwrap();
+        assert_eq!(reopened.read().unwrap(), Some(stored(2)), "known from the file");
+        reopened.write(&stored(3)).unwrap();
+        assert_eq!(reopened.read().unwrap(), Some(stored(3)));
     }
 
     #[test]

@@ -59,7 +59,6 @@ struct State {
     applied: Option<LogId<u64>>,
     membership: StoredMembership<u64, Member>,
     known: KnownNodes,
-    snapshot: Option<SnapshotRecord>,
 }
 
 /// Clones share the state.
@@ -89,7 +88,6 @@ impl StateMachine {
             applied: None,
             membership: StoredMembership::default(),
             known: KnownNodes::new(),
-            snapshot: None,
         };
         let Parts { machine, file, worker, stop, applied } = parts;
         let state = Arc::new(Mutex::new(state));
@@ -118,14 +116,15 @@ impl StateMachine {
     /// Replaces the machine by what a snapshot holds.
     fn take_in(&self, meta: &SnapshotMeta<u64, Member>, data: &[u8]) -> Result<(), String> {
         let body = Body::decode(data)?;
-        self.machine.restore(&body.machine.0).map_err(|error| error.reason)?;
+        // Before the machine changes: a snapshot that is being made must not name the entry of one
+        // state and hold the other.
         let mut state = self.state();
+        self.machine.restore(&body.machine.0).map_err(|error| error.reason)?;
         state.applied = meta.last_log_id;
         if !node_env::planted!("raft-snapshot-without-members") {
             state.membership = meta.last_membership.clone();
         }
         state.known = body.known;
-        state.snapshot = Some(SnapshotRecord::from(meta));
         self.applied.send_replace(meta.last_log_id.map_or(0, |id| id.index));
         Ok(())
     }
@@ -196,8 +195,7 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
         let index = meta.last_log_id.map_or(0, |id| id.index);
         let data = body.encode().map_err(|what| self.unreadable(index, what))?;
         let record = SnapshotRecord::from(&meta);
-        self.store(Stored { record: record.clone(), data: data.clone() }).await?;
-        self.state().snapshot = Some(record);
+        self.store(Stored { record, data: data.clone() }).await?;
         Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(data)) })
     }
 }
@@ -270,5 +268,63 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         };
         self.stop.stop(StopReason::Disk { reason: reason.clone() });
         Err(storage_error(ErrorSubject::Snapshot(None), ErrorVerb::Read, reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use node_env::fake::FakeDisk;
+
+    use super::*;
+    use crate::config::Execution;
+    use crate::machine::RestoreError;
+
+    /// Tells whether the state was held while the machine was replaced.
+    #[derive(Default)]
+    struct Probe {
+        state: OnceLock<Arc<Mutex<State>>>,
+        was_held: AtomicBool,
+    }
+
+    impl ErasedMachine for Probe {
+        fn apply(&self, _index: u64, _command: &[u8]) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn understands(&self, _command: &[u8]) -> bool {
+            false
+        }
+
+        fn snapshot(&self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn restore(&self, _bytes: &[u8]) -> Result<(), RestoreError> {
+            let state = self.state.get().unwrap();
+            self.was_held.store(state.try_lock().is_err(), Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_machine_and_its_place_in_the_log_change_together() {
+        let probe = Arc::new(Probe::default());
+        let machine: Arc<dyn ErasedMachine> = Arc::clone(&probe) as _;
+        let parts = Parts {
+            machine,
+            file: SnapshotFile::new(Arc::new(FakeDisk::new(1)), Path::new("/raft")),
+            worker: DiskWorker::start("disk", &Execution::Inline).unwrap(),
+            stop: StopCell::new(),
+            applied: Arc::new(watch::Sender::new(0)),
+        };
+        let opened = StateMachine::open(parts, None).unwrap();
+        assert!(probe.state.set(Arc::clone(&opened.state)).is_ok());
+        let body = Body { known: KnownNodes::new(), machine: Blob(Vec::new()) };
+        opened.take_in(&SnapshotMeta::default(), &body.encode().unwrap()).unwrap();
+        assert!(probe.was_held.load(Ordering::Relaxed));
     }
 }
