@@ -13,8 +13,8 @@ use schema_types::ids::{ShardId, TenantId};
 use schema_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A command and when it was proposed, by the proposer's clock. That time is shown to people and
-/// read by the watchdog; no decision rests on it (TIME-1).
+/// A command and when it was proposed, by the proposer's clock. That time is shown to people; no
+/// decision rests on it (TIME-1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     /// When it was proposed.

@@ -1,5 +1,5 @@
 //! What is to be done now, read from the state alone, so that a node that restarted, and a leader
-//! that was just elected, find their work again: actions of nodes, and what takes too long.
+//! that was just elected, find their work again: actions of nodes, and shards that are not open.
 
 use crate::command::{Command, StepReport};
 use crate::shard::{HandOff, Holding, Shard, Step, Why};
@@ -77,17 +77,6 @@ pub struct Paused {
     pub failures: u32,
 }
 
-/// A shard that waits for longer than the patience of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overdue {
-    /// What waits.
-    pub paused: Paused,
-    /// For how long, in milliseconds.
-    pub waited_ms: u64,
-    /// What to propose; nothing when another shard or the planner has to move first.
-    pub remedy: Option<Command>,
-}
-
 fn waits_for(record: &Shard, hand_off: &HandOff) -> WaitsFor {
     let step = hand_off.step;
     match (record.turn(), hand_off.waits_for) {
@@ -151,27 +140,5 @@ impl ControlState {
                 failures: hand_off.failures,
             })
         })
-    }
-
-    /// What has waited longer than the cluster's patience at `now`, and what to propose then.
-    /// Clocks that disagree make this early or late; what it proposes is safe at any time
-    /// (TIME-1).
-    #[must_use]
-    pub fn watch(&self, now: Timestamp) -> Vec<Overdue> {
-        let patience_ms = self.timeouts().step_patience_ms;
-        let overdue = self.paused().filter_map(|paused| {
-            let waited_us = u64::try_from(now.micros_since(paused.step_since)).unwrap_or(0);
-            let waited_ms = waited_us / 1_000;
-            let remedy = match paused.waits_for {
-                WaitsFor::Node { .. } if node_env::planted!("handoff-without-watchdog") => None,
-                WaitsFor::Node { step, .. } if step.is_source_side() => {
-                    Some(Command::SkipSource(paused.holding))
-                }
-                WaitsFor::Node { .. } => Some(Command::ReleaseShard(paused.holding)),
-                WaitsFor::Owner | WaitsFor::Shard(_) => None,
-            };
-            (waited_ms > patience_ms).then_some(Overdue { paused, waited_ms, remedy })
-        });
-        overdue.collect()
     }
 }

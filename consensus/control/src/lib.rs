@@ -24,14 +24,16 @@ pub mod shard;
 pub mod state;
 mod stored;
 mod table;
+pub mod watchdog;
 
 pub use bytes::{Blob, Digest32, JoinKey, PublicKey};
 pub use codec::{DecodeError, EncodeError};
 pub use command::{Command, Proposal};
-pub use due::{Action, Overdue, Paused, WaitsFor};
+pub use due::{Action, Paused, WaitsFor};
 pub use event::{Answer, Event, Outcome};
 pub use feature::Feature;
 pub use node::{Drain, Life, Node, NodeSpec, NodeState};
 pub use refusal::{Ignored, Refusal};
 pub use shard::{HandOff, Holding, Shard, Source, Step, Why};
 pub use state::{ControlState, Timeouts};
+pub use watchdog::{Overdue, Watchdog};

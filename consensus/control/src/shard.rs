@@ -140,8 +140,8 @@ pub struct HandOff {
     pub failures: u32,
     /// Why it is not open.
     pub why: Why,
-    /// Since when it is not open, by the clock of who proposed that. For people and the watchdog,
-    /// never for safety (TIME-1).
+    /// Since when it is not open, by the clock of who proposed that. For people, and to tell one
+    /// wait from the next, never for a decision (TIME-1).
     #[serde(with = "stored")]
     pub since: Timestamp,
     /// Since when the step is due, by the clock of who proposed that.

@@ -3,7 +3,7 @@
 
 use crate::world::World;
 use consensus_control::command::StepReport;
-use consensus_control::{Command, Holding, Ignored, Refusal, Step, WaitsFor, Why};
+use consensus_control::{Command, Holding, Ignored, Refusal, Step, WaitsFor, Watchdog, Why};
 use schema_types::cluster::{Epoch, NodeId};
 use schema_types::ids::ShardId;
 use schema_types::time::Timestamp;
@@ -150,7 +150,7 @@ fn a_moving_shard_can_be_given_to_another_node() {
 
 #[test]
 fn the_watchdog_names_what_is_stuck_and_its_remedy_frees_it() {
-    let patience_us = 1_000 * 5_000;
+    const PATIENCE_MS: u64 = 5_000;
     for step in Step::ALL {
         let mut world = world();
         world.begin_move(0, 2);
@@ -162,11 +162,13 @@ fn the_watchdog_names_what_is_stuck_and_its_remedy_frees_it() {
         let paused = world.state.paused().next().unwrap();
         let node = NodeId(if step.is_source_side() { 1 } else { 2 });
         assert_eq!((paused.why, paused.waits_for), (Why::Moved, WaitsFor::Node { node, step }));
-        let due_at = paused.step_since;
-        assert_eq!(world.state.watch(due_at.plus_micros(patience_us)), []);
-        assert_eq!(world.state.watch(Timestamp::from_unix_micros(-5)), [], "clocks may go back");
-        let overdue = world.state.watch(due_at.plus_micros(patience_us + 1_000)).remove(0);
+        let mut watchdog = Watchdog::default();
+        assert_eq!(watchdog.look(&world.state, 100), []);
+        assert_eq!(watchdog.look(&world.state, 100 + PATIENCE_MS), []);
+        let overdue = watchdog.look(&world.state, 101 + PATIENCE_MS).remove(0);
         assert_eq!((overdue.waited_ms, overdue.paused), (5_001, paused));
+        let late_ms = 10 * PATIENCE_MS;
+        assert_eq!(Watchdog::default().look(&world.state, late_ms), [], "a new leader is patient");
         world.done(overdue.remedy.unwrap());
         if step.is_source_side() {
             assert_eq!(world.step(0), Some(Step::Claim));
@@ -177,10 +179,28 @@ fn the_watchdog_names_what_is_stuck_and_its_remedy_frees_it() {
             assert_eq!(hand_off.failures, 1);
             let paused = world.state.paused().next().unwrap();
             assert_eq!(paused.waits_for, WaitsFor::Owner);
-            let late = world.state.watch(paused.step_since.plus_micros(i64::MAX));
+            assert_eq!(watchdog.look(&world.state, late_ms), [], "it waits for something else");
+            let late = watchdog.look(&world.state, 2 * late_ms);
             assert_eq!(late[0].remedy, None);
         }
         world.settle();
+    }
+}
+
+/// A node whose clock is years wrong proposed the move: nothing is early and nothing is late.
+#[test]
+fn the_watchdog_does_not_compare_the_clocks_of_machines_time_1() {
+    for clock in [i64::MIN, 0, i64::MAX] {
+        let mut world = world();
+        let at = Timestamp::from_unix_micros(clock);
+        let moved = Command::MoveShard { holding: world.holding(0), to: NodeId(2) };
+        assert!(world.propose_at(moved, at).is_done());
+        let paused = world.state.paused().next().unwrap();
+        assert_eq!(paused.step_since, at);
+        let mut watchdog = Watchdog::default();
+        assert_eq!(watchdog.look(&world.state, 7), [], "{clock}");
+        let overdue = watchdog.look(&world.state, 5_008).remove(0);
+        assert_eq!(overdue.remedy, Some(Command::SkipSource(paused.holding)), "{clock}");
     }
 }
 

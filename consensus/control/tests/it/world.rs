@@ -86,7 +86,7 @@ impl World {
         self.propose_at(command, Timestamp::from_unix_micros(self.clock))
     }
 
-    fn propose_at(&mut self, command: Command, at: Timestamp) -> Outcome {
+    pub(crate) fn propose_at(&mut self, command: Command, at: Timestamp) -> Outcome {
         let before = self.state.clone();
         let proposal = Proposal { at, command };
         let outcome = self.state.apply_bytes(&proposal.encode().unwrap());

@@ -7,7 +7,7 @@ use super::control::Control;
 use super::lease::Observer;
 use super::loads::Loads;
 use actors_store::Store;
-use consensus_control::{Command, ControlState, Drain, Feature, Life, Node};
+use consensus_control::{Command, ControlState, Drain, Feature, Life, Node, Watchdog};
 use consensus_placement::{Observed, Plan, Rules, plan};
 use consensus_raft::{Role, Status};
 use schema_types::cluster::NodeId;
@@ -52,6 +52,7 @@ struct Turns {
     placed_ms: u64,
     members_ms: u64,
     loads: Loads,
+    watchdog: Watchdog,
 }
 
 impl Leader {
@@ -98,7 +99,7 @@ impl Leader {
     async fn turn(&self, status: &Status, turns: &mut Turns) {
         let now_ms = self.parts.control.monotonic_ms();
         self.end_leases().await;
-        self.help().await;
+        self.help(&mut turns.watchdog, now_ms).await;
         if now_ms.saturating_sub(turns.members_ms) >= MEMBERS_MS {
             turns.members_ms = now_ms;
             self.activate_features().await;
@@ -165,9 +166,8 @@ impl Leader {
     }
 
     /// Helps hand-offs on that took longer than the cluster's patience.
-    async fn help(&self) {
-        let now = self.parts.control.now();
-        for overdue in self.parts.control.read(|state| state.watch(now)) {
+    async fn help(&self, watchdog: &mut Watchdog, now_ms: u64) {
+        for overdue in self.parts.control.read(|state| watchdog.look(state, now_ms)) {
             let Some(remedy) = overdue.remedy else { continue };
             let (shard, waited_ms) = (overdue.paused.holding.shard.0, overdue.waited_ms);
             tracing::warn!(shard, waited_ms, remedy = remedy.name(), "a hand-off does not get on");
