@@ -113,11 +113,16 @@ impl NodeInner {
         if !self.committer.open(held, log).await {
             return Err(SubmitError::ShuttingDown);
         }
+        // Messages of the shard that its last owner did not deliver: they come before those of this
+        // owner (ORD-1), and can be found once the shard is served.
+        let sweep = || {
+            if !node_env::planted!("outbox-not-swept-after-claim") {
+                self.outbox.sweep();
+            }
+        };
+        sweep();
         self.served.open(shard, range);
-        // Messages of the shard that its last owner did not deliver.
-        if !node_env::planted!("outbox-not-swept-after-claim") {
-            self.outbox.sweep();
-        }
+        sweep();
         Ok(())
     }
 

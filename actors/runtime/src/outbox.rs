@@ -17,8 +17,8 @@ use actors_store::{Mutation, RangeQuery, keys};
 use bytes::Bytes;
 use schema_types::ids::{CommandId, EntityId, MessageDigest, PrincipalId, SourceId};
 use schema_wire::journal::StoredNotice;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// How long a lane waits before it tries a refused delivery again.
@@ -38,8 +38,50 @@ pub(crate) const SYSTEM_PURPOSE: &str = "TREAT";
 /// Where the committer offers messages whose cause is durable.
 #[derive(Clone)]
 pub(crate) struct OutboxHandle {
-    lanes: Arc<Vec<mpsc::Sender<OutboxSend>>>,
+    lanes: Arc<Vec<Lane>>,
     overflowed: Arc<AtomicBool>,
+}
+
+/// A lane, and whether it has all that is stored for it. When it has not, what is new must not
+/// overtake what is only in the store (ORD-1): it comes by a sweep as well.
+struct Lane {
+    sender: mpsc::Sender<OutboxSend>,
+    behind: Mutex<Behind>,
+}
+
+#[derive(Default)]
+struct Behind {
+    is_behind: bool,
+    /// Messages, or reasons to expect some, that a sweep has to look for.
+    missed: u64,
+}
+
+impl Lane {
+    fn behind(&self) -> MutexGuard<'_, Behind> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fall_behind(&self) {
+        let mut behind = self.behind();
+        *behind = Behind { is_behind: true, missed: behind.missed + 1 };
+    }
+
+    /// Takes what is new, unless something older is only in the store or there is no room.
+    fn take(&self, send: OutboxSend) -> bool {
+        let mut behind = self.behind();
+        let is_taken = !behind.is_behind && self.sender.try_send(send).is_ok();
+        if !is_taken {
+            *behind = Behind { is_behind: true, missed: behind.missed + 1 };
+        }
+        is_taken
+    }
+
+    /// A sweep that began at `missed` offered all that it found.
+    fn caught_up(&self, missed: u64) -> bool {
+        let mut behind = self.behind();
+        behind.is_behind &= behind.missed != missed;
+        !behind.is_behind
+    }
 }
 
 /// The receiving ends, for [`start`].
@@ -47,34 +89,45 @@ pub(crate) struct OutboxLanes(Vec<mpsc::Receiver<OutboxSend>>);
 
 /// Lanes and the handle that feeds them.
 pub(crate) fn lanes() -> (OutboxHandle, OutboxLanes) {
-    let (senders, receivers) = (0..OUTBOX_LANES).map(|_| mpsc::channel(OUTBOX_LANE_MAX)).unzip();
+    let (senders, receivers) = (0..OUTBOX_LANES)
+        .map(|_| {
+            let (sender, receiver) = mpsc::channel(OUTBOX_LANE_MAX);
+            (Lane { sender, behind: Mutex::default() }, receiver)
+        })
+        .unzip();
     let handle =
         OutboxHandle { lanes: Arc::new(senders), overflowed: Arc::new(AtomicBool::new(false)) };
     (handle, OutboxLanes(receivers))
 }
 
 impl OutboxHandle {
-    /// Asks for a look into the store: somebody else may have left messages there.
+    /// Asks for a look into the store: somebody else may have left messages there, and they come
+    /// before what is offered from now on.
     pub(crate) fn sweep(&self) {
+        self.lanes.iter().for_each(Lane::fall_behind);
         self.overflowed.store(true, Ordering::Release);
     }
 
     /// Offers a message. A full lane is no loss: the row is in the store and the sweep finds it.
     pub(crate) fn offer(&self, send: OutboxSend) {
-        let lanes = u64::try_from(self.lanes.len()).unwrap_or(1);
-        let by_message = node_env::planted!("outbox-lane-by-message");
-        let last = send.key.last().map_or(0, |byte| u64::from(*byte));
-        let spread = if by_message { send.sender.hash() ^ last } else { send.sender.hash() };
-        let lane = usize::try_from(spread % lanes).unwrap_or(0);
-        let is_full = self.lanes[lane].try_send(send).is_err();
-        if is_full && !node_env::planted!("outbox-overflow-forgotten") {
+        let is_taken = self.lanes[self.lane_of(&send)].take(send);
+        if !is_taken && !node_env::planted!("outbox-overflow-forgotten") {
             self.overflowed.store(true, Ordering::Release);
         }
     }
 
+    fn lane_of(&self, send: &OutboxSend) -> usize {
+        let lanes = u64::try_from(self.lanes.len()).unwrap_or(1);
+        let by_message = node_env::planted!("outbox-lane-by-message");
+        let last = send.key.last().map_or(0, |byte| u64::from(*byte));
+        let spread = if by_message { send.sender.hash() ^ last } else { send.sender.hash() };
+        usize::try_from(spread % lanes).unwrap_or(0)
+    }
+
     /// Messages that wait in memory.
     fn queued(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+        let waiting = |lane: &Lane| lane.sender.max_capacity() - lane.sender.capacity();
+        self.lanes.iter().map(waiting).sum()
     }
 }
 
@@ -120,23 +173,58 @@ async fn run_lane(node: Arc<NodeInner>, mut lane: mpsc::Receiver<OutboxSend>) {
     }
 }
 
+/// A look through the store for messages that found no room in a lane.
+struct Sweep<'a> {
+    outbox: &'a OutboxHandle,
+    /// What each lane had missed when it began.
+    missed: Vec<u64>,
+    /// Lanes that had no room: what follows must wait for the next look, or it would overtake.
+    full: Vec<bool>,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(outbox: &'a OutboxHandle) -> Self {
+        let missed = outbox.lanes.iter().map(|lane| lane.behind().missed).collect();
+        Self { outbox, missed, full: vec![false; outbox.lanes.len()] }
+    }
+
+    /// Offers a stored message; those of one sender come in the order of their sequence.
+    fn offer(&mut self, send: OutboxSend) {
+        let lane = self.outbox.lane_of(&send);
+        if !self.full[lane] {
+            self.full[lane] = self.outbox.lanes[lane].sender.try_send(send).is_err();
+        }
+    }
+
+    /// All that was stored was found. Lanes that have it all take what is new again.
+    fn finish(self) {
+        for ((lane, missed), is_full) in self.outbox.lanes.iter().zip(self.missed).zip(self.full) {
+            if is_full || !lane.caught_up(missed) {
+                self.outbox.overflowed.store(true, Ordering::Release);
+            }
+        }
+    }
+}
+
 /// Offers stored messages again, as many as there is room for. Duplicates are harmless: the row is
 /// gone after the first.
 pub(crate) async fn sweep(node: &Arc<NodeInner>) {
-    let Ok(snapshot) = node.store.begin().await else {
-        node.outbox.sweep();
-        return;
-    };
+    if !try_sweep(node).await {
+        node.outbox.overflowed.store(true, Ordering::Release);
+    }
+}
+
+/// Whether all that is stored was looked at.
+async fn try_sweep(node: &Arc<NodeInner>) -> bool {
+    // Before the store is read: what is missed from now on may not be in the snapshot.
+    let mut sweep = Sweep::new(&node.outbox);
+    let Ok(snapshot) = node.store.begin().await else { return false };
     let mut query = Some(RangeQuery::forward(keys::family_range(Family::Outbox), PAGE_ITEMS_MAX));
     while let Some(current) = query {
         if node.outbox.queued() > QUEUED_IN_SWEEP_MAX {
-            node.outbox.sweep();
-            return;
+            return false;
         }
-        let Ok(page) = snapshot.range(current.clone()).await else {
-            node.outbox.sweep();
-            return;
-        };
+        let Ok(page) = snapshot.range(current.clone()).await else { return false };
         for (key, value) in &page.items {
             let Ok(content) = blob::unpack(&*snapshot, value).await else {
                 tracing::error!("outbox row is damaged");
@@ -145,7 +233,7 @@ pub(crate) async fn sweep(node: &Arc<NodeInner>) {
             match schema_wire::journal::decode_outbox(&content) {
                 // The owner of the sender's shard delivers.
                 Ok(record) if node.shard_of(&record.sender).is_err() => {}
-                Ok(record) => node.outbox.offer(OutboxSend {
+                Ok(record) => sweep.offer(OutboxSend {
                     key: key.clone(),
                     sender: record.sender,
                     record: Bytes::from(content),
@@ -155,6 +243,8 @@ pub(crate) async fn sweep(node: &Arc<NodeInner>) {
         }
         query = current.after(&page);
     }
+    sweep.finish();
+    true
 }
 
 /// Hands one message over; `true` when it needs no further try.
@@ -268,4 +358,69 @@ pub(crate) fn send_sequence(journal_sequence: u64, place: usize) -> u64 {
 /// The row key of an outbox message.
 pub(crate) fn row_key(sender: &EntityId, sequence: u64) -> Bytes {
     keys::outbox(entity_ref(sender), sequence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema_types::ids::{EntityKind, TenantId};
+
+    fn send(sequence: u64) -> OutboxSend {
+        let sender = EntityId::new(TenantId::new("t"), EntityKind::Patient, "p");
+        OutboxSend { key: row_key(&sender, sequence), sender, record: Bytes::new() }
+    }
+
+    fn taken(lanes: &mut OutboxLanes, outbox: &OutboxHandle) -> Vec<Bytes> {
+        let lane = &mut lanes.0[outbox.lane_of(&send(0))];
+        std::iter::from_fn(|| lane.try_recv().ok()).map(|send| send.key).collect()
+    }
+
+    fn keys(sequences: impl Iterator<Item = u64>) -> Vec<Bytes> {
+        sequences.map(|sequence| send(sequence).key).collect()
+    }
+
+    #[test]
+    fn what_is_new_does_not_overtake_what_found_no_room_ord_1() {
+        let (outbox, mut lanes) = lanes();
+        let most = OUTBOX_LANE_MAX as u64;
+        (0..=most).for_each(|sequence| outbox.offer(send(sequence)));
+        assert_eq!(taken(&mut lanes, &outbox), keys(0..most));
+        outbox.offer(send(most + 1));
+        assert_eq!(taken(&mut lanes, &outbox), keys(0..0), "the one before is in the store only");
+        let mut sweep = Sweep::new(&outbox);
+        sweep.offer(send(most));
+        outbox.offer(send(most + 2));
+        sweep.offer(send(most + 1));
+        sweep.finish();
+        outbox.offer(send(most + 3));
+        assert_eq!(taken(&mut lanes, &outbox), keys(most..most + 2), "not all of it was found");
+        assert!(outbox.overflowed.load(Ordering::Acquire), "so somebody looks again");
+        let mut sweep = Sweep::new(&outbox);
+        (most + 2..most + 4).for_each(|sequence| sweep.offer(send(sequence)));
+        sweep.finish();
+        outbox.offer(send(most + 4));
+        assert_eq!(taken(&mut lanes, &outbox), keys(most + 2..most + 5));
+    }
+
+    #[test]
+    fn a_sweep_leaves_no_gap_in_a_full_lane_ord_1() {
+        let (outbox, mut lanes) = lanes();
+        let most = OUTBOX_LANE_MAX as u64;
+        outbox.sweep();
+        let mut sweep = Sweep::new(&outbox);
+        (0..=most).for_each(|sequence| sweep.offer(send(sequence)));
+        assert_eq!(taken(&mut lanes, &outbox), keys(0..most));
+        sweep.offer(send(most + 1));
+        sweep.finish();
+        outbox.offer(send(most + 2));
+        assert_eq!(taken(&mut lanes, &outbox), keys(0..0));
+    }
+
+    #[test]
+    fn what_an_earlier_owner_left_comes_first_ord_1() {
+        let (outbox, mut lanes) = lanes();
+        outbox.sweep();
+        outbox.offer(send(9));
+        assert_eq!(taken(&mut lanes, &outbox), keys(0..0));
+    }
 }
