@@ -7,6 +7,7 @@ use crate::error::SubmitError;
 use crate::forward::Parcel;
 use crate::limits::NAME_BYTES_MAX;
 use crate::node::{NodeInner, Runtime};
+use crate::order::Ticket;
 use crate::submit::{Attachments, Outcome, Places, Submission};
 use crate::trace_words::ended;
 use actors_core::{Envelope, Notice};
@@ -62,7 +63,7 @@ impl Runtime {
         }
         check_names(&envelope)?;
         let place = Some(node.admit(attachments.urgency)?);
-        let submitted = node.submit_here::<E>(Parcel { envelope, attachments, place }).await;
+        let submitted = node.submit_here::<E>(Parcel { envelope, attachments, place }, None).await;
         match submitted {
             Ok(Err(error)) if error.has_met_another_owner() => {
                 Err(SubmitError::NotServed { shard: None })
@@ -142,10 +143,11 @@ impl NodeInner {
     }
 
     /// Submits to an entity of this node. Gives the command back when its shard is not served
-    /// here, or no longer.
+    /// here, or no longer. The ticket is told when it is in the actor's mailbox.
     pub(crate) async fn submit_here<E: HostedEntity>(
         self: &Arc<Self>,
         parcel: Parcel<E>,
+        ticket: Option<&Ticket>,
     ) -> Result<Result<Outcome<E::Reply>, SubmitError>, Box<Parcel<E>>> {
         let Parcel { envelope, attachments, place } = parcel;
         let (reply, settled) = oneshot::channel();
@@ -161,7 +163,12 @@ impl NodeInner {
             Err(unsent) => Err(unsent),
         };
         match handed {
-            Ok(()) => Ok(self.await_outcome(settled).await),
+            Ok(()) => {
+                if let Some(ticket) = ticket {
+                    ticket.set_handed(true);
+                }
+                Ok(self.await_outcome(settled).await)
+            }
             Err(Unsent {
                 error: SubmitError::NotServed { .. },
                 message: Some(EntityMessage::Submit(submission)),

@@ -1,11 +1,13 @@
 //! Commands for entities that another node owns: sent there, and sent again while their shard
-//! moves, so that a move fails no call. Callers wait in places that admission gave them (LIM-1).
+//! moves, so that a move fails no call and none overtakes another (ORD-1). Callers wait in places
+//! that admission gave them (LIM-1).
 
 use crate::admission::Place;
 use crate::directory::HostedEntity;
 use crate::error::SubmitError;
 use crate::limits::{FORWARD_PAUSE_MS, FORWARD_PAUSE_MS_MAX};
 use crate::node::{NodeInner, Runtime};
+use crate::order::{Order, Ticket, Way};
 use crate::remote;
 use crate::submit::{Attachments, Outcome};
 use actors_core::Envelope;
@@ -13,8 +15,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use schema_types::audit::AuditDraft;
 use schema_types::ids::{EntityId, ShardId};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Why a call did not come back from another node.
@@ -50,6 +53,24 @@ pub trait Forward: Send + Sync + 'static {
     fn shard_at(&self, hash: u64) -> Option<ShardId>;
 }
 
+/// The way to other nodes, once there is one, and the order of what may have to go there.
+#[derive(Default)]
+pub(crate) struct Forwarding {
+    way: OnceLock<Arc<dyn Forward>>,
+    order: Arc<Order>,
+}
+
+impl Forwarding {
+    pub(crate) fn get(&self) -> Option<&Arc<dyn Forward>> {
+        self.way.get()
+    }
+
+    /// Calls go this way from now on. Set once; the first one stays.
+    pub(crate) fn set(&self, way: Arc<dyn Forward>) {
+        drop(self.way.set(way));
+    }
+}
+
 /// A command with what goes beside it and its place on the node.
 pub(crate) struct Parcel<E: HostedEntity> {
     pub(crate) envelope: Envelope<E::Command>,
@@ -78,21 +99,25 @@ impl NodeInner {
     ) -> Result<Outcome<E::Reply>, SubmitError> {
         let hash = parcel.envelope.entity.hash();
         let Some(forward) = self.forward.get() else {
-            return self.submit_here(parcel).await.unwrap_or_else(|returned| {
+            return self.submit_here(parcel, None).await.unwrap_or_else(|returned| {
                 let hash = returned.envelope.entity.hash();
                 let shard = self.served.shard_of(hash).map(|shard| shard.0);
                 Err(SubmitError::NotServed { shard })
             });
         };
         let mut parcel = parcel;
-        if self.served.admit(hash).is_ok() {
-            match self.submit_while_ours(parcel).await {
+        let names = (&parcel.envelope.source, &parcel.envelope.entity);
+        let ticket = self.forward.order.enter(names, parcel.attachments.once)?;
+        let ticket = ticket.as_ref();
+        let is_first = ticket.is_none_or(|ticket| ticket.turn(Way::Here).is_ok());
+        if is_first && self.served.admit(hash).is_ok() {
+            match self.submit_while_ours(parcel, ticket).await {
                 Ok(result) => return result,
                 Err(returned) => parcel = *returned,
             }
         }
         // Large, and not the usual case: on the heap.
-        Box::pin(self.submit_until_served(&**forward, parcel)).await
+        Box::pin(self.submit_until_served(&**forward, parcel, ticket)).await
     }
 
     /// Submits here. Gives the command back also when the shard was lost before the command was
@@ -101,10 +126,11 @@ impl NodeInner {
     async fn submit_while_ours<E: HostedEntity>(
         self: &Arc<Self>,
         parcel: Parcel<E>,
+        ticket: Option<&Ticket>,
     ) -> Result<Result<Outcome<E::Reply>, SubmitError>, Box<Parcel<E>>> {
         let (envelope, attachments) = (parcel.envelope.clone(), parcel.attachments.clone());
         let had_place = parcel.place.is_some();
-        match self.submit_here(parcel).await {
+        let submitted = match self.submit_here(parcel, ticket).await {
             Ok(Err(error))
                 if error.has_met_another_owner()
                     || (attachments.once && error == SubmitError::OutcomeUnknown) =>
@@ -117,28 +143,44 @@ impl NodeInner {
                 Err(Box::new(Parcel { envelope, attachments, place }))
             }
             submitted => submitted,
+        };
+        if let (Some(ticket), Err(_)) = (ticket, &submitted) {
+            ticket.set_handed(false);
         }
+        submitted
     }
 
     async fn submit_until_served<E: HostedEntity>(
         self: &Arc<Self>,
         forward: &dyn Forward,
         mut parcel: Parcel<E>,
+        ticket: Option<&Ticket>,
     ) -> Result<Outcome<E::Reply>, SubmitError> {
         let hash = parcel.envelope.entity.hash();
-        let call = remote::encode_submit::<E>(&parcel.envelope, &parcel.attachments)?;
-        let call = Bytes::from(call);
+        let mut encoded: Option<Bytes> = None;
         // What is remembered by its name has one effect however often it is sent (ONCE-1).
         let may_repeat = parcel.attachments.once;
         let mut patience = Patience::new(self);
         loop {
-            if self.served.admit(hash).is_ok() {
-                match self.submit_while_ours(parcel).await {
+            let way = if self.served.admit(hash).is_ok() { Way::Here } else { Way::There };
+            if let Some(turn) = ticket.and_then(|ticket| ticket.turn(way).err()) {
+                patience.turn(&turn).await?;
+                continue;
+            }
+            if way == Way::Here {
+                match self.submit_while_ours(parcel, ticket).await {
                     Ok(result) => return result,
                     Err(returned) => parcel = *returned,
                 }
             } else {
-                let asked = forward.call(hash, Bytes::clone(&call), patience.left_ms()).await;
+                let call = match encoded.take() {
+                    Some(call) => call,
+                    None => {
+                        remote::encode_submit::<E>(&parcel.envelope, &parcel.attachments)?.into()
+                    }
+                };
+                encoded = Some(Bytes::clone(&call));
+                let asked = forward.call(hash, call, patience.left_ms()).await;
                 let tried = asked.map(|answer| remote::decode_answer::<E>(&answer));
                 if let Some(result) = settled(tried, may_repeat) {
                     return result;
@@ -215,6 +257,13 @@ impl Patience {
     pub(crate) fn left_ms(&self) -> u64 {
         let left = self.deadline.saturating_duration_since(Instant::now());
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Waits until those that came before may be through.
+    async fn turn(&self, turn: &Notify) -> Result<(), SubmitError> {
+        let what = "shards on the move";
+        let late = SubmitError::Overloaded { what, retry_after_ms: FORWARD_PAUSE_MS_MAX };
+        tokio::time::timeout_at(self.deadline, turn.notified()).await.map_err(|_| late)
     }
 
     pub(crate) async fn pause(&mut self, node: &NodeInner) -> Result<(), SubmitError> {

@@ -23,6 +23,7 @@ pub mod live;
 pub mod load;
 pub mod metrics;
 mod node;
+mod order;
 mod outbox;
 mod ownership;
 mod passivator;

@@ -22,6 +22,10 @@ pub const RECENT_COMMANDS_KEPT: usize = 1;
 pub const SENDS_PER_COMMAND_MAX: usize = 1_023;
 /// Outbox messages that may wait in one lane in memory; more wait in the store.
 pub const OUTBOX_LANE_MAX: usize = 1_024;
+/// Commands of one source to one entity that wait for each other on a node that sends them on.
+pub const ORDER_LINE_MAX: usize = 1_024;
+/// Tables that keep their order, so that few commands meet at one lock.
+pub const ORDER_TABLES: usize = 64;
 /// Lanes of the outbox dispatcher; messages of one sender share a lane and keep their order.
 pub const OUTBOX_LANES: usize = 64;
 /// Timers fired per shard and turn.

@@ -7,7 +7,7 @@ use crate::committer::{self, CommitterHandle, CommitterParts};
 use crate::config::RuntimeConfig;
 use crate::directory::{Directory, FailureHook, HostedEntity, Supervision};
 use crate::error::SubmitError;
-use crate::forward::Forward;
+use crate::forward::{Forward, Forwarding};
 use crate::group::Groups;
 use crate::head_keys::HeadKeys;
 use crate::hosting;
@@ -73,7 +73,7 @@ pub struct NodeInner {
     ending: watch::Sender<bool>,
     pub(crate) head_keys: Arc<HeadKeys>,
     /// The way to other nodes, in a cluster.
-    pub(crate) forward: OnceLock<Arc<dyn Forward>>,
+    pub(crate) forward: Forwarding,
     pub(crate) tracer: OnceLock<Tracer>,
     pub(crate) groups: Groups,
 }
@@ -237,7 +237,7 @@ impl Runtime {
             served,
             metrics,
             head_keys,
-            forward: OnceLock::new(),
+            forward: Forwarding::default(),
             tracer: OnceLock::new(),
         });
         let runtime = Self { inner };
@@ -418,7 +418,7 @@ impl Runtime {
     /// Sends commands for entities that are not served here to their owners from now on. Set once.
     pub fn forward_by(&self, forward: Arc<dyn Forward>) {
         // A second way would be a programming error; the first one stays.
-        drop(self.inner.forward.set(forward));
+        self.inner.forward.set(forward);
     }
 
     /// Accepts heads signed by another node, whose shards this node may take over.

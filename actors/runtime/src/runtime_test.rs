@@ -5,6 +5,7 @@ mod group_faults;
 mod group_random;
 mod groups;
 mod moves;
+mod order;
 mod pipeline;
 mod remote;
 mod residency;
