@@ -223,6 +223,11 @@ impl Group {
                     Err(returned) => parcel = *returned,
                 }
             } else {
+                // Before anything is held: a node without room must not leave a hold behind.
+                let place = match parcel.place.take() {
+                    Some(place) => place,
+                    None => node.admit(parcel.attachments.urgency)?,
+                };
                 let hold = node.groups.marks.fresh_name();
                 let call =
                     remote::encode_prepare::<E>(&hold, &parcel.envelope, &parcel.attachments)?;
@@ -232,12 +237,9 @@ impl Group {
                 let tried = asked.map(|answer| remote::decode_prepared::<E>(&answer, &entity));
                 let asking = self.asking.take();
                 if let Ok(Ok((outcome, unit))) = tried {
-                    let place = match parcel.place.take() {
-                        Some(place) => place,
-                        None => node.admit(parcel.attachments.urgency)?,
-                    };
                     return Ok(self.take_held(hold, (outcome, unit), place));
                 }
+                parcel.place = Some(place);
                 if may_be_held(&tried) {
                     let given_up = asking.into_iter().collect();
                     tokio::spawn(settle::tell(Arc::clone(&node), given_up, Verdict::GivenUp));
