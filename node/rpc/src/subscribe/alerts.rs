@@ -123,6 +123,12 @@ impl AlertSource {
         while let Some(one) = told {
             match one {
                 Told::Found(found) => items.extend(self.take(&found).await?),
+                // It began after our last look into the store: what came between is only there.
+                Told::Began(heads) if self.position.is_behind(&heads) => {
+                    self.is_live = false;
+                    return Ok(items);
+                }
+                Told::Began(_) => {}
                 Told::Advanced(heads) => self.advance(&heads),
             }
             if items.len() >= PUSH_ITEMS_MAX {

@@ -39,6 +39,8 @@ pub(crate) struct Found {
 /// What subscribers are told.
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
+    /// A reader began here: what was committed before is not told.
+    Began(Arc<[u64]>),
     /// Alerts changed.
     Found(Arc<Found>),
     /// The logs were read up to here.
@@ -93,6 +95,12 @@ impl Follower {
         }
     }
 
+    /// Begins at the ends of the logs. Subscribers that listened before may have read less far.
+    fn begin(&self, ends: &[u64]) -> Vec<u64> {
+        drop(self.told.send(Told::Began(ends.into())));
+        ends.to_vec()
+    }
+
     async fn turn(
         &self,
         runtime: &Runtime,
@@ -101,7 +109,7 @@ impl Follower {
     ) -> Result<(), SubmitError> {
         let snapshot = runtime.snapshot().await?;
         let ends = heads(&*snapshot).await?;
-        let from = next.get_or_insert_with(|| ends.clone());
+        let from = next.get_or_insert_with(|| self.begin(&ends));
         from.resize(ends.len(), 0);
         if *from == ends {
             return Ok(());
@@ -184,5 +192,19 @@ pub(crate) fn alert_change(event: &Event) -> Option<(AlertChange, &AlertConditio
         | Event::LinkAdded { .. }
         | Event::LinkRemoved { .. }
         | Event::ContributionReceived { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_says_first_where_it_begins() {
+        let follower = Follower::default();
+        let mut told = follower.told.subscribe();
+        assert_eq!(follower.begin(&[3, 0]), [3, 0]);
+        let first = told.try_recv().unwrap();
+        assert!(matches!(&first, Told::Began(heads) if **heads == [3, 0]), "{first:?}");
     }
 }

@@ -58,7 +58,7 @@ impl PatientSource {
     async fn wait_for_news(&mut self) {
         loop {
             match self.told.recv().await {
-                Ok(Told::Advanced(heads)) => {
+                Ok(Told::Began(heads) | Told::Advanced(heads)) => {
                     // A shard that nobody knows is between two owners: look, to be sure.
                     let shard = self.service.gateway.runtime.shard_at(self.patient.hash());
                     let head = shard.and_then(|shard| heads.get(usize::from(shard.0)));

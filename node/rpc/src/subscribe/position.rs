@@ -48,6 +48,12 @@ impl AlertPosition {
         }
     }
 
+    /// Whether some log is longer than what was looked at.
+    pub(crate) fn is_behind(&self, heads: &[u64]) -> bool {
+        let known = self.0.iter().copied().chain(std::iter::repeat(0));
+        heads.iter().zip(known).any(|(head, next)| next < *head)
+    }
+
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         bytes(ALERTS, &self.0)
     }
@@ -70,6 +76,22 @@ impl PatientPosition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_position_is_behind_what_it_has_not_looked_at() {
+        let position = AlertPosition(vec![2, 5]);
+        for (heads, is_behind) in [
+            (&[2, 5][..], false),
+            (&[1, 4], false),
+            (&[2], false),
+            (&[2, 6], true),
+            (&[3, 4], true),
+            (&[2, 5, 0], false),
+            (&[2, 5, 1], true),
+        ] {
+            assert_eq!(position.is_behind(heads), is_behind, "{heads:?}");
+        }
+    }
 
     #[test]
     fn positions_come_back_and_foreign_ones_are_refused() {
