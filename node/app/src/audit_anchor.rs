@@ -66,7 +66,8 @@ impl AnchorWriter {
         let rows = file.length()? / row_bytes();
         let mut sizes = BTreeMap::new();
         for signed in known {
-            sizes.insert(signed.head.shard.0, signed.head.size);
+            let size = sizes.entry(signed.head.shard.0).or_insert(0);
+            *size = signed.head.size.max(*size);
         }
         let state = AnchorState { offset: rows * row_bytes(), sizes };
         Ok(Self { file, state: Mutex::new(state) })
@@ -79,21 +80,89 @@ impl AnchorWriter {
     /// [`NodeError`] when the store cannot be read or the file cannot be written.
     pub async fn write(&self, runtime: &Runtime) -> Result<Vec<SignedTreeHead>, NodeError> {
         let heads = runtime.anchor_heads().await?;
+        self.append(&heads)?;
+        Ok(heads)
+    }
+
+    /// Appends what is news. A head counts as written only when it is durable, and one that was
+    /// read before a longer one was written, by a call that came later, is no news.
+    fn append(&self, heads: &[SignedTreeHead]) -> Result<(), NodeError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut is_new = false;
-        for signed in &heads {
-            let shard = signed.head.shard.0;
-            if state.sizes.get(&shard) == Some(&signed.head.size) {
-                continue;
-            }
-            self.file.write_at(state.offset, &signed.encode())?;
-            state.offset += row_bytes();
-            state.sizes.insert(shard, signed.head.size);
-            is_new = true;
+        let known = |shard: u16| state.sizes.get(&shard).copied().unwrap_or(0);
+        let is_news = |signed: &&SignedTreeHead| signed.head.size > known(signed.head.shard.0);
+        let news: Vec<&SignedTreeHead> = heads.iter().filter(is_news).collect();
+        if news.is_empty() {
+            return Ok(());
         }
-        if is_new && !node_env::planted!("anchor-file-not-synced") {
+        let mut offset = state.offset;
+        for signed in &news {
+            self.file.write_at(offset, &signed.encode())?;
+            offset += row_bytes();
+        }
+        if !node_env::planted!("anchor-file-not-synced") {
             self.file.sync_data()?;
         }
-        Ok(heads)
+        state.offset = offset;
+        state.sizes.extend(news.iter().map(|signed| (signed.head.shard.0, signed.head.size)));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actors_audit::{HeadSigner, KeyId, TreeHead};
+    use node_env::DiskOperation;
+    use node_env::fake::{FakeDisk, Fault};
+    use schema_types::ids::ShardId;
+    use schema_types::time::Timestamp;
+
+    fn head(size: u64) -> SignedTreeHead {
+        let at = Timestamp::from_unix_micros(0);
+        let head = TreeHead { shard: ShardId(3), size, root: [7; 32], at, key_id: KeyId([0; 8]) };
+        HeadSigner::new(&[7; 32]).sign(head)
+    }
+
+    fn sizes(disk: &FakeDisk) -> Vec<u64> {
+        let heads = read(disk, Path::new("/data")).unwrap();
+        heads.iter().map(|signed| signed.head.size).collect()
+    }
+
+    fn writer(disk: &FakeDisk) -> AnchorWriter {
+        AnchorWriter::open(disk, Path::new("/data")).unwrap()
+    }
+
+    fn disk() -> FakeDisk {
+        let disk = FakeDisk::new(1);
+        disk.create_dir(Path::new("/data")).unwrap();
+        disk
+    }
+
+    #[test]
+    fn a_head_that_was_read_earlier_is_not_written_behind_a_longer_one_aud_2() {
+        let disk = disk();
+        let anchors = writer(&disk);
+        for size in [5, 4, 5, 6] {
+            anchors.append(&[head(size)]).unwrap();
+        }
+        assert_eq!(sizes(&disk), [5, 6]);
+        writer(&disk).append(&[head(6)]).unwrap();
+        assert_eq!(sizes(&disk), [5, 6], "known from the file");
+    }
+
+    #[test]
+    fn a_head_counts_only_when_it_is_durable_aud_2() {
+        let disk = disk();
+        let anchors = writer(&disk);
+        disk.inject(DiskOperation::SyncData, 0, Fault::Io);
+        assert!(anchors.append(&[head(5)]).is_err());
+        disk.clear_faults();
+        anchors.append(&[head(5)]).unwrap();
+        let syncs = disk.syncs();
+        anchors.append(&[head(5)]).unwrap();
+        assert_eq!(disk.syncs(), syncs, "no news");
+        disk.cut_power();
+        disk.restart();
+        assert_eq!(sizes(&disk), [5]);
     }
 }
