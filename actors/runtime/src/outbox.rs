@@ -19,12 +19,14 @@ use schema_types::ids::{CommandId, EntityId, MessageDigest, PrincipalId, SourceI
 use schema_wire::journal::StoredNotice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How long a lane waits before it tries a refused delivery again.
 const RETRY_MS: u64 = 100;
 /// How often the store is searched for messages that found no room in a lane.
 const SWEEP_MS: u64 = 500;
+/// How soon it is searched when somebody asks: lanes hold new messages back until then.
+const SWEEP_SOON_MS: u64 = 5;
 /// Turns after which the store is searched whether anybody asked for it or not: a commit whose
 /// result was unknown may come through after every search that followed it (LIVE-1).
 const TURNS_UNTIL_SWEEP: u32 = 10;
@@ -40,6 +42,7 @@ pub(crate) const SYSTEM_PURPOSE: &str = "TREAT";
 pub(crate) struct OutboxHandle {
     lanes: Arc<Vec<Lane>>,
     overflowed: Arc<AtomicBool>,
+    asked: Arc<Notify>,
 }
 
 /// A lane, and whether it has all that is stored for it. When it has not, what is new must not
@@ -95,8 +98,11 @@ pub(crate) fn lanes() -> (OutboxHandle, OutboxLanes) {
             (Lane { sender, behind: Mutex::default() }, receiver)
         })
         .unzip();
-    let handle =
-        OutboxHandle { lanes: Arc::new(senders), overflowed: Arc::new(AtomicBool::new(false)) };
+    let handle = OutboxHandle {
+        lanes: Arc::new(senders),
+        overflowed: Arc::new(AtomicBool::new(false)),
+        asked: Arc::default(),
+    };
     (handle, OutboxLanes(receivers))
 }
 
@@ -105,7 +111,12 @@ impl OutboxHandle {
     /// before what is offered from now on.
     pub(crate) fn sweep(&self) {
         self.lanes.iter().for_each(Lane::fall_behind);
+        self.sweep_soon();
+    }
+
+    fn sweep_soon(&self) {
         self.overflowed.store(true, Ordering::Release);
+        self.asked.notify_one();
     }
 
     /// Offers a message. A full lane is no loss: the row is in the store and the sweep finds it.
@@ -142,7 +153,7 @@ pub(crate) fn start(node: &Arc<NodeInner>, lanes: OutboxLanes) {
         // What an earlier run of the node left undelivered comes first.
         sweep(&node).await;
         let mut turns = 0;
-        while node.wait_ms(SWEEP_MS).await {
+        while wait_for_sweep(&node).await {
             turns += 1;
             if node.outbox.queued() > QUEUED_FOR_SWEEP_MAX {
                 continue;
@@ -154,6 +165,14 @@ pub(crate) fn start(node: &Arc<NodeInner>, lanes: OutboxLanes) {
             }
         }
     });
+}
+
+/// Waits until it is time to look whether a sweep is due; `false` when the node ends.
+async fn wait_for_sweep(node: &NodeInner) -> bool {
+    tokio::select! {
+        goes_on = node.wait_ms(SWEEP_MS) => goes_on,
+        () = node.outbox.asked.notified() => node.wait_ms(SWEEP_SOON_MS).await,
+    }
 }
 
 async fn run_lane(node: Arc<NodeInner>, mut lane: mpsc::Receiver<OutboxSend>) {
@@ -199,8 +218,10 @@ impl<'a> Sweep<'a> {
     /// All that was stored was found. Lanes that have it all take what is new again.
     fn finish(self) {
         for ((lane, missed), is_full) in self.outbox.lanes.iter().zip(self.missed).zip(self.full) {
-            if is_full || !lane.caught_up(missed) {
+            if is_full {
                 self.outbox.overflowed.store(true, Ordering::Release);
+            } else if !lane.caught_up(missed) {
+                self.outbox.sweep_soon();
             }
         }
     }

@@ -123,6 +123,18 @@ async fn the_outbox_reaches_the_facility_exactly_once_once_1() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_has_just_opened_its_shards_delivers_at_once() {
+    let world = World::new();
+    let runtime = world.start().await;
+    let begun = tokio::time::Instant::now();
+    submit(&runtime, &patient("p"), "m", admit("W1", "m")).await.unwrap();
+    while runtime.metrics().outbox_delivered.get() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_millis(50), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_is_offered_again_costs_its_receiver_nothing_once_1() {
     let world = World::new();
     let runtime = world.start().await;

@@ -5,7 +5,7 @@
 //! - [`ControlState::apply_bytes`] applies one proposal of the log; [`ControlState::encode`] and
 //!   [`ControlState::decode`] are its snapshot.
 //! - [`ControlState::due_actions`] tells a node what to do now; [`Action::done_by`] is its report.
-//! - [`ControlState::watch`] tells what takes too long, and what to propose then.
+//! - [`Watchdog::look`] tells what takes too long, and what to propose then.
 //!
 //! The plan, not the truth: what the store holds under `own/{shard}` decides (OWN-1).
 
